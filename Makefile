@@ -1,0 +1,55 @@
+# Everything a checkout needs. Python 3.11+, make and a package index are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-browser check format bench lock openapi
+
+help: ## show this list
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv: requirements-dev.lock pyproject.toml ## the virtual environment, from the hashed lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/^    # via/p' requirements-dev.lock > .venv/uv.lock
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch .venv
+
+demo: .venv ## start a real server, run an app both ways, print what arrives
+	$(BIN)/llmstack-api demo
+
+serve: .venv ## serve on http://127.0.0.1:3000
+	$(BIN)/llmstack-api serve
+
+test: .venv ## all tests but the browser's, on SQLite and PostgreSQL
+	$(BIN)/pytest
+
+test-browser: .venv ## the docs page in headless Chromium
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi; }
+	@command -v chromium >/dev/null || { echo "make test-browser needs Chromium: install Debian's package 'chromium'." >&2; exit 1; }
+	$(BIN)/pytest -m browser
+
+check: .venv ## the gate: format, lint, types, imports, tests with coverage
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(MAKE) test PYTEST_ADDOPTS="--cov --cov-report=term:skip-covered $(PYTEST_ADDOPTS)"
+
+format: .venv ## format and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: .venv ## measure against a bare pass-through, side by side
+	$(BIN)/python -m benchmarks
+
+lock: .venv ## resolve both lock files anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+openapi: .venv ## write the OpenAPI snapshot anew
+	$(BIN)/pytest tests/test_openapi.py --snapshot-update

@@ -1,0 +1,103 @@
+"""The processor: typed input and config in, chunks of named output fields out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from llmstack_api.engine.ports import Json, JsonObject, Ports, Usage
+
+FieldPath = tuple[str | int, ...]
+"""Place inside a step's output: `("choices", 0, "content")`."""
+
+
+class ProcessorModel(BaseModel):
+    """Base of input, config and output models: unknown fields are refused, some are kept without effect."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """Upstream's fields that have no meaning here: accepted, with a warning at save."""
+
+
+InputT = TypeVar("InputT", bound=ProcessorModel)
+ConfigT = TypeVar("ConfigT", bound=ProcessorModel)
+
+
+class Emit(Protocol):
+    """Where a processor puts its output. Waits only while a slow reader holds the run back."""
+
+    async def chunk(self, path: str | FieldPath, text: str) -> None:
+        """Append text to the string at `path`."""
+        ...
+
+    async def item(self, path: str | FieldPath, element: Json) -> None:
+        """Append one element to the array at `path`."""
+        ...
+
+    async def value(self, path: str | FieldPath, value: Json) -> None:
+        """Set the value at `path`, whole and once."""
+        ...
+
+    def usage(self, usage: Usage) -> None:
+        """Add to the tokens this step used."""
+        ...
+
+
+@dataclass(slots=True)
+class StepMemory:
+    """What one step remembers within a session."""
+
+    history: tuple[JsonObject, ...] = ()
+    """Messages of earlier turns, oldest first."""
+    learned: list[JsonObject] = field(default_factory=list[JsonObject])
+    """Messages of this turn; stored only when the processor completed."""
+
+    def remember(self, *messages: JsonObject) -> None:
+        """Add messages to be kept for the next turn."""
+        self.learned.extend(messages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What surrounds one execution of a step."""
+
+    step_id: str
+    ports: Ports
+    memory: StepMemory
+
+
+class Processor(ABC, Generic[InputT, ConfigT]):
+    """One kind of step. Subclasses are `class Echo(Processor[EchoInput, EchoConfig])`."""
+
+    provider_slug: ClassVar[str]
+    slug: ClassVar[str]
+    Input: ClassVar[type[ProcessorModel]]
+    Config: ClassVar[type[ProcessorModel]]
+    Output: ClassVar[type[ProcessorModel]]
+    """Describes the fields of the output; a template that names another field is refused at save."""
+    aliases: ClassVar[Mapping[FieldPath, FieldPath]] = {}
+    """Second name of an output field -> the path that it repeats; emit only the latter."""
+
+    def __init__(self, input_: InputT, config: ConfigT, context: StepContext) -> None:
+        self.input = input_
+        self.config = config
+        self.context = context
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take Input and Config from the type arguments."""
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            arguments = get_args(base)
+            if len(arguments) == 2 and isinstance(arguments[0], type):  # noqa: PLR2004 # input and config
+                cls.Input, cls.Config = arguments
+
+    @abstractmethod
+    async def run(self, emit: Emit) -> None:
+        """Do the work and emit the output.
+
+        Raises:
+            RunError: what the user is told; its `processor` is filled in by the runner.
+        """

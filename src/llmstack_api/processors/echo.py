@@ -1,0 +1,45 @@
+"""`promptly/echo`: returns its input text, word by word."""
+
+import re
+from typing import ClassVar
+
+from pydantic import Field
+
+from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
+
+_WORD = re.compile(r"\S*\s*")
+
+
+class EchoInput(ProcessorModel):
+    """What to echo."""
+
+    input_str: str = ""
+    """Text to return."""
+    stream: bool = True
+    """Whether the text is emitted word by word rather than at once."""
+
+
+class EchoConfig(ProcessorModel):
+    """Echo has no settings."""
+
+
+class EchoOutput(ProcessorModel):
+    """What was echoed."""
+
+    output_str: str = Field(default="")
+    """The input text."""
+
+
+class Echo(Processor[EchoInput, EchoConfig]):
+    """Return the input text, word by word. Needs no model."""
+
+    provider_slug: ClassVar[str] = "promptly"
+    slug: ClassVar[str] = "echo"
+    Output: ClassVar[type[ProcessorModel]] = EchoOutput
+
+    async def run(self, emit: Emit) -> None:
+        """Emit `output_str`."""
+        text = self.input.input_str
+        words = (match.group() for match in _WORD.finditer(text)) if self.input.stream else iter((text,))
+        for word in words:
+            await emit.chunk("output_str", word)

@@ -1,0 +1,140 @@
+"""Settings, from the environment (prefix `LLMSTACK_`) and a `.env` file; each docstring is its help."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from llmstack_api.errors import StartError
+
+Positive = Annotated[float, Field(gt=0, le=86_400)]
+MIN_BOOTSTRAP_TOKEN = 32
+PREFIX = "LLMSTACK_"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Settings(BaseSettings):
+    """All that an operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        frozen=True,
+    )
+
+    data_dir: Path = Path("~/.llmstack-api")
+    """Folder of everything the embedded server keeps: the SQLite database and the secret key."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. `0.0.0.0` is every interface; the image sets it."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 3000
+    """Port to listen on; 0 takes a free one."""
+
+    database_url: SecretStr | None = None
+    """Database, such as `postgresql+asyncpg://user:password@host/name`. Default: SQLite in the data directory."""
+
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    """PostgreSQL connections kept by one process."""
+
+    bootstrap_token: SecretStr | None = None
+    """A token of the account `default` with every scope, made at start if it does not exist. 32 or more printable characters."""
+
+    openai_base_url: HttpUrl | None = None
+    """Address of the `openai` provider: any OpenAI-compatible endpoint, ending where `/chat/completions` follows. May be loopback."""
+
+    openai_api_key: SecretStr | None = None
+    """Key of the `openai` provider. It is sent to the operator's address only."""
+
+    model_idle_timeout: Positive = 60.0
+    """Seconds without a byte from a model server after which a call is given up."""
+
+    egress_allow: str = ""
+    """Hosts or CIDRs, comma-separated and each with an optional port, that addresses from users may reach although they are private: `10.2.0.0/16,ollama.internal:11434`."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 33_554_432
+    """Largest request body accepted, in bytes."""
+
+    body_timeout: Positive = 60.0
+    """Seconds within which a request's body has to be whole."""
+
+    max_output_bytes: Annotated[int, Field(ge=1024)] = 16_777_216
+    """Most that one run may produce, in bytes of text, over all its steps and templates."""
+
+    run_timeout: Positive = 900.0
+    """Seconds that a run may take as a whole, its turn in the session included."""
+
+    step_timeout: Positive = 120.0
+    """Seconds that a step may take where its `timeout` says nothing."""
+
+    heartbeat_interval: Positive = 10.0
+    """Seconds of silence after which a stream sends a blank line."""
+
+    drain_grace: Annotated[float, Field(ge=0, le=3600)] = 20.0
+    """Seconds that running work has to end after SIGTERM."""
+
+    log_format: Literal["console", "json"] = "console"
+    """`console` for people, `json` for machines."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe events that are logged."""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql+asyncpg://", "sqlite:///")):
+            raise ValueError("must start with postgresql+asyncpg:// or sqlite:///")
+        return value
+
+    @field_validator("bootstrap_token")
+    @classmethod
+    def _strong_token(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else ""
+        if value and (len(text) < MIN_BOOTSTRAP_TOKEN or not text.isascii() or not text.isprintable() or " " in text):
+            raise ValueError(f"must be {MIN_BOOTSTRAP_TOKEN} or more printable ASCII characters without blanks")
+        return value
+
+    @cached_property
+    def database(self) -> str:
+        """URL of the database in use."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'llmstack.db'}"
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Read the settings; raise `StartError` with one line that names the first wrong one."""
+        try:
+            return cls(**overrides)  # type: ignore[arg-type] # pydantic validates what a caller overrides
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+            raise StartError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """List every setting as (variable, default, help), in the order of the class."""
+    rows: list[tuple[str, str, str]] = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        rows.append((PREFIX + name.upper(), default.replace(os.sep * 2, os.sep), field.description or ""))
+    return rows
