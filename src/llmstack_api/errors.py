@@ -138,6 +138,12 @@ class AppNotFoundError(NotFoundError):
     slug, title = "app-not-found", "App not found"
 
 
+class VersionNotFoundError(NotFoundError):
+    """No such version of this app."""
+
+    slug, title = "version-not-found", "Version not found"
+
+
 class SessionNotFoundError(NotFoundError):
     """No such session of this app."""
 
@@ -232,7 +238,7 @@ class RunTimeoutError(RunError):
 
 
 class OutputTooLargeError(RunError):
-    """A run produced more than `LLMSTACK_MAX_OUTPUT_BYTES`."""
+    """A run produced more than `LLMSTACK_MAX_OUTPUT_CHARS`."""
 
     status, slug, title = 502, "output-too-large", "Output too large"
 

@@ -46,16 +46,22 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
 
     database_url: SecretStr | None = None
-    """Database, such as `postgresql+asyncpg://user:password@host/name`. Default: SQLite in the data directory."""
+    """Database, such as `postgresql+asyncpg://user:password@host/name`.
+
+    Default: SQLite in the data directory."""
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     """PostgreSQL connections kept by one process."""
 
     bootstrap_token: SecretStr | None = None
-    """A token of the account `default` with every scope, made at start if it does not exist. 32 or more printable characters."""
+    """A token of the account `default` with every scope, made at start if it does not exist.
+
+    32 or more printable characters."""
 
     openai_base_url: HttpUrl | None = None
-    """Address of the `openai` provider: any OpenAI-compatible endpoint, ending where `/chat/completions` follows. May be loopback."""
+    """Address of the `openai` provider, up to where `/chat/completions` follows; may be loopback.
+
+    Any OpenAI-compatible endpoint."""
 
     openai_api_key: SecretStr | None = None
     """Key of the `openai` provider. It is sent to the operator's address only."""
@@ -64,7 +70,9 @@ class Settings(BaseSettings):
     """Seconds without a byte from a model server after which a call is given up."""
 
     egress_allow: str = ""
-    """Hosts or CIDRs, comma-separated and each with an optional port, that addresses from users may reach although they are private: `10.2.0.0/16,ollama.internal:11434`."""
+    """Private hosts or CIDRs that addresses from users may reach all the same.
+
+    Comma-separated, each with an optional port: `10.2.0.0/16,ollama.internal:11434`."""
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 33_554_432
     """Largest request body accepted, in bytes."""
@@ -72,8 +80,8 @@ class Settings(BaseSettings):
     body_timeout: Positive = 60.0
     """Seconds within which a request's body has to be whole."""
 
-    max_output_bytes: Annotated[int, Field(ge=1024)] = 16_777_216
-    """Most that one run may produce, in bytes of text, over all its steps and templates."""
+    max_output_chars: Annotated[int, Field(ge=1024)] = 16_777_216
+    """Most that one run may produce, in characters, over all its steps and templates."""
 
     run_timeout: Positive = 900.0
     """Seconds that a run may take as a whole, its turn in the session included."""
@@ -83,6 +91,9 @@ class Settings(BaseSettings):
 
     heartbeat_interval: Positive = 10.0
     """Seconds of silence after which a stream sends a blank line."""
+
+    write_timeout: Positive = 60.0
+    """Seconds that a client may take nothing of its stream before it is cut off."""
 
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Seconds that running work has to end after SIGTERM."""
@@ -109,8 +120,12 @@ class Settings(BaseSettings):
     @classmethod
     def _strong_token(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value() if value else ""
-        if value and (len(text) < MIN_BOOTSTRAP_TOKEN or not text.isascii() or not text.isprintable() or " " in text):
-            raise ValueError(f"must be {MIN_BOOTSTRAP_TOKEN} or more printable ASCII characters without blanks")
+        if value and (
+            len(text) < MIN_BOOTSTRAP_TOKEN or not text.isascii() or not text.isprintable() or " " in text
+        ):
+            raise ValueError(
+                f"must be {MIN_BOOTSTRAP_TOKEN} or more printable ASCII characters without blanks"
+            )
         return value
 
     @cached_property
@@ -136,5 +151,11 @@ def describe() -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else str(field.default)
-        rows.append((PREFIX + name.upper(), default.replace(os.sep * 2, os.sep), field.description or ""))
+        rows.append(
+            (
+                PREFIX + name.upper(),
+                default.replace(os.sep * 2, os.sep),
+                " ".join((field.description or "").split()),
+            )
+        )
     return rows

@@ -3,20 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
-
-from pydantic import BaseModel, ConfigDict
+from typing import ClassVar, Generic, Protocol, TypeVar, get_args
 
 from llmstack_api.engine.ports import Json, JsonObject, Ports, Usage
+from llmstack_api.engine.strict import StrictModel
 
 FieldPath = tuple[str | int, ...]
 """Place inside a step's output: `("choices", 0, "content")`."""
 
 
-class ProcessorModel(BaseModel):
+class ProcessorModel(StrictModel):
     """Base of input, config and output models: unknown fields are refused, some are kept without effect."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
     without_effect: ClassVar[frozenset[str]] = frozenset()
     """Upstream's fields that have no meaning here: accepted, with a warning at save."""
@@ -80,13 +77,15 @@ class Processor(ABC, Generic[InputT, ConfigT]):
     """Describes the fields of the output; a template that names another field is refused at save."""
     aliases: ClassVar[Mapping[FieldPath, FieldPath]] = {}
     """Second name of an output field -> the path that it repeats; emit only the latter."""
+    addresses: ClassVar[frozenset[str]] = frozenset()
+    """Config fields that hold an address to be called: a literal one is judged at save."""
 
     def __init__(self, input_: InputT, config: ConfigT, context: StepContext) -> None:
         self.input = input_
         self.config = config
         self.context = context
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         """Take Input and Config from the type arguments."""
         super().__init_subclass__(**kwargs)
         for base in getattr(cls, "__orig_bases__", ()):

@@ -1,5 +1,6 @@
 """`promptly/echo`: returns its input text, word by word."""
 
+import asyncio
 import re
 from typing import ClassVar
 
@@ -43,3 +44,4 @@ class Echo(Processor[EchoInput, EchoConfig]):
         words = (match.group() for match in _WORD.finditer(text)) if self.input.stream else iter((text,))
         for word in words:
             await emit.chunk("output_str", word)
+            await asyncio.sleep(0)  # as a model would: each word can leave before the next one comes

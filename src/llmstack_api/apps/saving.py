@@ -1,0 +1,120 @@
+"""Saves definitions: checked off the loop and off the database, then written in one short transaction."""
+
+from typing import cast
+from uuid import UUID
+
+import orjson
+from anyio import to_thread
+
+from llmstack_api.apps import service
+from llmstack_api.apps.service import StoredApp
+from llmstack_api.egress import check_url
+from llmstack_api.engine.definition import AppDefinition
+from llmstack_api.engine.graph import compile_app
+from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.reading import APP_WITHOUT_EFFECT
+from llmstack_api.engine.strict import is_absent
+from llmstack_api.errors import (
+    AddressRefusedError,
+    BodyTooLargeError,
+    ConflictError,
+    Fault,
+    InvalidDefinitionError,
+)
+from llmstack_api.resources import Resources
+
+MAX_DEFINITION_BYTES = 1024 * 1024
+"""Largest definition, as JSON."""
+
+ATTEMPTS = 5
+"""How often a change is made anew on a version that somebody else saved meanwhile."""
+
+_ALTERNATIVES = {"output": "output_template", "output_template": "output"}
+_REMOVABLE = APP_WITHOUT_EFFECT.union(
+    name for name, field in AppDefinition.model_fields.items() if not field.is_required()
+)
+
+Warnings = tuple[Fault, ...]
+
+
+async def check(definition: Json, resources: Resources) -> Warnings:
+    """Check a definition as a whole; return what in it has no effect.
+
+    Raises:
+        BodyTooLargeError: it is larger than a definition may be.
+        InvalidDefinitionError: it cannot run; every fault is named.
+    """
+    return await to_thread.run_sync(_check, definition, resources)
+
+
+def _check(definition: Json, resources: Resources) -> Warnings:
+    check_size(len(orjson.dumps(definition)))
+    _, findings = compile_app(definition, resources.registry)
+    for loc, address in findings.addresses:
+        try:
+            check_url(address, resources.egress)
+        except AddressRefusedError as error:
+            findings.fault(loc, str(error))
+    if findings.faults:
+        first = findings.faults[0]
+        raise InvalidDefinitionError(
+            f"{first.loc}: {first.msg}" if first.loc else first.msg, faults=tuple(findings.faults)
+        )
+    return tuple(findings.warnings)
+
+
+def check_size(size: int) -> None:
+    """Refuse what is larger than a definition may be."""
+    if size > MAX_DEFINITION_BYTES:
+        raise BodyTooLargeError(f"An app definition has at most {MAX_DEFINITION_BYTES} bytes.")
+
+
+async def change_app(
+    resources: Resources, changes: Json, *, account_id: UUID, app_id: UUID
+) -> tuple[StoredApp, Warnings]:
+    """Change keys of a definition; what changes makes a new version.
+
+    Raises:
+        ConflictError: others changed the app all the time.
+    """
+    db = resources.db
+    for _ in range(ATTEMPTS):
+        current = await db.read(service.get_app, account_id=account_id, app_id=app_id)
+        definition = changed(current.definition, changes)
+        warnings = await check(definition, resources)
+        if _canonical(definition) == _canonical(current.definition):
+            return current, warnings
+        saved = await db.write(
+            service.add_version,
+            account_id=account_id,
+            app_id=app_id,
+            base=current.version,
+            definition=cast("JsonObject", definition),
+        )
+        if saved is not None:
+            return saved, warnings
+    raise ConflictError("The app is being changed by others at the same time; try again.", retry_after=1)
+
+
+def changed(definition: JsonObject, changes: Json) -> Json:
+    """Return a definition with keys replaced; null and the empty string take an optional one away.
+
+    Giving one of `output` and `output_template` takes the other away.
+    """
+    if not isinstance(changes, dict):
+        return changes
+    given = cast("JsonObject", changes)
+    result = dict(definition)
+    for key, other in _ALTERNATIVES.items():
+        if not is_absent(given.get(key)) and other not in given:
+            result.pop(other, None)
+    for key, value in given.items():
+        if is_absent(value) and key in _REMOVABLE:
+            result.pop(key, None)
+        else:
+            result[key] = value
+    return result
+
+
+def _canonical(definition: Json) -> bytes:
+    return orjson.dumps(definition, option=orjson.OPT_SORT_KEYS)

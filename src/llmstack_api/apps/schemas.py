@@ -1,0 +1,126 @@
+"""Bodies of the app endpoints."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from llmstack_api.apps.service import StoredApp
+from llmstack_api.engine.definition import NAME, AppDefinition
+from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.strict import is_absent
+from llmstack_api.errors import Fault
+
+
+class SchemaOf:
+    """Marks a JSON value that is documented as a model but not validated by it."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self._model.__pydantic_core_schema__)
+
+
+AppChanges = create_model(
+    "AppChanges",
+    __base__=AppDefinition,
+    __doc__="Keys of a definition to replace; null or the empty string takes an optional one away.",
+    name=(NAME, Field(default="", description="What people call it; need not be unique.")),
+)
+
+
+class AppOut(AppDefinition):
+    """An app: its definition's keys and what the server adds. Keys kept without effect are there too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    uuid: UUID
+    version: int
+    """1 at first; each change makes the next one."""
+    created_at: datetime
+    updated_at: datetime
+    """When this version was saved."""
+
+
+class WarningOut(BaseModel):
+    """Something that was saved and has no effect."""
+
+    loc: str
+    msg: str
+
+
+class SavedAppOut(AppOut):
+    """An app that was just saved."""
+
+    warnings: list[WarningOut]
+    """What was kept without effect, and templates that name an undeclared input."""
+
+
+class VersionOut(BaseModel):
+    """One version of an app, without its definition."""
+
+    version: int
+    created_at: datetime
+
+
+class AppSchemaOut(BaseModel):
+    """JSON Schemas of an app's two sides."""
+
+    input: dict[str, Any]
+    output: dict[str, Any]
+
+
+class ProcessorOut(BaseModel):
+    """A processor, and the JSON Schemas of its three sides."""
+
+    provider_slug: str
+    slug: str
+    name: str
+    description: str
+    input: dict[str, Any]
+    config: dict[str, Any]
+    output: dict[str, Any]
+
+
+def app_json(app: StoredApp) -> JsonObject:
+    """Return an app as the API answers it, defaults filled in."""
+    return {
+        "uuid": app.id,
+        "version": app.version,
+        "created_at": app.created_at,
+        "updated_at": app.updated_at,
+        **_with_defaults(app.definition),
+    }
+
+
+def saved_app_json(app: StoredApp, warnings: Sequence[Fault]) -> JsonObject:
+    """Return an app as the API answers a save."""
+    return {**app_json(app), "warnings": [{"loc": item.loc, "msg": item.msg} for item in warnings]}
+
+
+def dump(value: Json) -> bytes:
+    """Write an answer's body."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
+def _with_defaults(definition: JsonObject) -> JsonObject:
+    filled = _filled(definition, {"type_slug": "web", "config": {}, "input_fields": [], "processors": []})
+    filled["input_fields"] = [
+        _filled(item, {"title": item["name"], "type": "string", "required": False})
+        for item in cast("list[JsonObject]", filled["input_fields"])
+    ]
+    filled["processors"] = [
+        _filled(item, {"id": f"_inputs{position}", "input": {}, "config": {}, "on_error": "fail"})
+        for position, item in enumerate(cast("list[JsonObject]", filled["processors"]), start=1)
+    ]
+    return filled
+
+
+def _filled(part: JsonObject, defaults: Mapping[str, Json]) -> JsonObject:
+    return {**part, **{key: value for key, value in defaults.items() if is_absent(part.get(key))}}

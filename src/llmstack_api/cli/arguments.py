@@ -1,0 +1,170 @@
+"""What the commands take, and their help."""
+
+import argparse
+import re
+import textwrap
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final, NoReturn
+from uuid import UUID
+
+from llmstack_api import __version__
+from llmstack_api.settings import describe
+
+USAGE_EXIT: Final = 2
+
+SCOPES: Final = ("run", "read", "write", "admin")
+"""The names of `auth.Scope`, here so that `--help` need not import the database."""
+
+_MAX_NAME: Final = 200
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_LONGEST: Final = timedelta(days=3653)
+_WIDTH: Final = 88
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is."""
+        self.exit(USAGE_EXIT, f"llmstack-api: {message} (see '{self.prog} --help')\n")
+
+
+def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
+    """Return the options given, with the name of the command under `command`; exit where they are wrong."""
+    parser = _Parser(
+        prog="llmstack-api",
+        description="Self-hosted server for LLM apps: defined as reviewed text, run over HTTP, streamed.",
+        epilog="Settings come from the environment and from a file .env here; 'serve --help' lists them.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"llmstack-api {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+
+    serve = commands.add_parser(
+        "serve",
+        **_help(
+            "serve the API", "Serves until SIGTERM, then lets running work end. Options override settings."
+        ),
+        epilog=_settings_help(),
+    )
+    serve.add_argument("--host", help="address to listen on (LLMSTACK_HOST)")
+    serve.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (LLMSTACK_PORT)")
+
+    commands.add_parser(
+        "migrate",
+        **_help(
+            "bring the database to the newest revision",
+            "Applies the migrations that are missing. With SQLite, 'serve' does so itself.",
+        ),
+    )
+
+    token = commands.add_parser(
+        "token",
+        **_help("make, list and revoke tokens", "Works on the database, whether a server is running or not."),
+    )
+    actions = token.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
+    create = actions.add_parser(
+        "create",
+        **_help(
+            "make a token",
+            "Prints the token alone on standard output, once. The account is made if need be.",
+        ),
+    )
+    create.add_argument("--account", required=True, type=_name, help="account the token acts for")
+    create.add_argument("--name", default="cli", type=_name, help="what the token is for (default: cli)")
+    create.add_argument(
+        "--scopes",
+        default=SCOPES,
+        type=_scopes,
+        help=f"comma-separated, of {', '.join(SCOPES)} (default: all)",
+    )
+    create.add_argument(
+        "--expires-in", type=_duration, metavar="DURATION", help="such as 12h, 30d or 8w (default: never)"
+    )
+    listing = actions.add_parser("list", **_help("list tokens", "Lists the tokens that are not revoked."))
+    listing.add_argument("--account", type=_name, help="only this account's")
+    revoke = actions.add_parser(
+        "revoke", **_help("revoke a token", "The token is refused from then on, by running servers too.")
+    )
+    revoke.add_argument("token_id", type=_uuid, metavar="ID", help="the ID that 'token list' shows")
+
+    demo = commands.add_parser(
+        "demo",
+        **_help(
+            "start a server, run the examples over HTTP, show what arrives",
+            "Uses a free port and a temporary directory, and needs no model. With LLMSTACK_OPENAI_BASE_URL "
+            "or LLMSTACK_OPENAI_API_KEY set it runs a chat too.",
+        ),
+    )
+    demo.add_argument("--model", help="model of the chat, in place of the one the example names")
+
+    commands.add_parser(
+        "doctor",
+        **_help(
+            "show what is configured and what can be reached",
+            "Prints the settings without secrets and checks the data directory, the database, the provider "
+            "and the port. The exit code is 0 if all is well, else 1.",
+        ),
+    )
+
+    given = vars(parser.parse_args(arguments))
+    if "action" in given:
+        given["command"] = f"{given['command']} {given.pop('action')}"
+    return given
+
+
+def _help(summary: str, text: str) -> dict[str, Any]:
+    return {
+        "help": summary,
+        "description": "\n".join(textwrap.wrap(text, _WIDTH)),
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+
+
+def _settings_help() -> str:
+    lines = ["settings:"]
+    for variable, default, text in describe():
+        lines.append(f"  {variable}{f' (default: {default})' if default else ''}")
+        lines += textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+# --- values ----------------------------------------------------------------------------------------------
+
+
+def _name(text: str) -> str:
+    """Take a name as the API does: 1 to 200 characters of any script."""
+    unfit = any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+    if not text.strip() or len(text) > _MAX_NAME or unfit:
+        raise argparse.ArgumentTypeError(f"must be 1 to {_MAX_NAME} characters")
+    return text
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    given = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [part for part in given if part not in SCOPES]
+    if unknown or not given:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {', '.join(SCOPES)}")
+    return given
+
+
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 12h, 30d or 8w")
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if duration > _LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is over ten years; leave it out for a token without an end"
+        )
+    return duration
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no token ID; 'token list' shows them") from None

@@ -1,0 +1,179 @@
+"""Runs in the database: prepared in one short write, stored in another."""
+
+import re
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from llmstack_api.apps.plans import Plans
+from llmstack_api.engine.graph import Plan
+from llmstack_api.engine.inputs import check_inputs
+from llmstack_api.engine.ports import JsonObject
+from llmstack_api.engine.runner import History, Outcome
+from llmstack_api.errors import LLMStackError, RunError, RunInterruptedError, RunNotFoundError
+from llmstack_api.models import Run, RunStatus, new_id, now
+from llmstack_api.runs import sessions
+from llmstack_api.runs.schemas import SESSION_ID_PATTERN
+from llmstack_api.web import idempotency
+from llmstack_api.web.idempotency import Claim
+from llmstack_api.web.paging import Page, newest_first
+
+_DONE = 200
+_SESSION_ID = re.compile(SESSION_ID_PATTERN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWanted:
+    """What a caller asked to run."""
+
+    account_id: UUID
+    app_id: UUID
+    session_name: str
+    new_session: bool
+    """Whether the id was made by us, so that there is no history to look for."""
+    input: JsonObject
+    streamed: bool
+    owner: UUID
+    claim: Claim | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run whose row exists."""
+
+    run_id: UUID
+    session_id: UUID
+    session_name: str
+    streamed: bool
+    plan: Plan
+    inputs: JsonObject
+    history: History
+    claim: Claim | None
+
+
+def is_session_id(text: str) -> bool:
+    """Tell whether a caller may name a session so."""
+    return _SESSION_ID.fullmatch(text) is not None
+
+
+def prepare_run(session: Session, wanted: RunWanted, *, plans: Plans, with_history: bool) -> Prepared | Run:
+    """Check everything that can be refused and insert the run; return the first run where it is a repetition."""
+    run_id = new_id()
+    if wanted.claim is not None:
+        kept = idempotency.take(session, wanted.claim, run_id=run_id)
+        if kept is not None and kept.run_id is not None:
+            return get_run(session, account_id=wanted.account_id, run_id=kept.run_id)
+    version, plan = plans.find(session, account_id=wanted.account_id, app_id=wanted.app_id)
+    inputs = check_inputs(plan.input_fields, wanted.input)
+    session_id = sessions.ensure_session(
+        session, account_id=wanted.account_id, app_id=wanted.app_id, name=wanted.session_name
+    )
+    history = (
+        sessions.load_history(session, session_id=session_id)
+        if with_history and not wanted.new_session
+        else {}
+    )
+    session.add(
+        Run(
+            id=run_id,
+            account_id=wanted.account_id,
+            app_id=wanted.app_id,
+            app_version=version,
+            session=wanted.session_name,
+            status=RunStatus.RUNNING,
+            streamed=wanted.streamed,
+            input=wanted.input,
+            owner=wanted.owner,
+        )
+    )
+    session.flush()
+    return Prepared(
+        run_id=run_id,
+        session_id=session_id,
+        session_name=wanted.session_name,
+        streamed=wanted.streamed,
+        plan=plan,
+        inputs=inputs,
+        history=history,
+        claim=wanted.claim,
+    )
+
+
+def store_outcome(session: Session, prepared: Prepared, outcome: Outcome) -> None:
+    """Store how a run ended, and what its processors learned; a second time does nothing."""
+    stored = session.execute(
+        update(Run)
+        .where(Run.id == prepared.run_id, Run.status.in_((RunStatus.RUNNING, RunStatus.INTERRUPTED)))
+        .values(
+            status=outcome.ending.value,
+            output=outcome.output,
+            input_tokens=outcome.usage.input_tokens,
+            output_tokens=outcome.usage.output_tokens,
+            steps=[asdict(record) for record in outcome.steps],
+            errors=[describe_error(error) for error in outcome.errors],
+            finished_at=now(),
+        )
+    ).rowcount  # type: ignore[attr-defined] # an UPDATE's result has it
+    if not stored:
+        return
+    sessions.remember(
+        session, session_id=prepared.session_id, run_id=prepared.run_id, learned=outcome.learned
+    )
+    if prepared.claim is not None:
+        if outcome.ending.value == RunStatus.SUCCEEDED:
+            idempotency.keep(session, prepared.claim, _DONE)
+        else:
+            idempotency.give_back(session, prepared.claim)
+
+
+def describe_error(error: LLMStackError) -> JsonObject:
+    """Say an error as streams and records do."""
+    processor = error.processor if isinstance(error, RunError) else None
+    return {"code": error.slug, "message": str(error), "processor": processor}
+
+
+def get_run(session: Session, *, account_id: UUID, run_id: UUID) -> Run:
+    """Return one run."""
+    run = session.scalar(select(Run).where(Run.id == run_id, Run.account_id == account_id))
+    if run is None:
+        raise RunNotFoundError("This account has no such run.")
+    return run
+
+
+def list_runs(
+    session: Session,
+    *,
+    account_id: UUID,
+    page: Page,
+    app_id: UUID | None = None,
+    session_name: str | None = None,
+    status: RunStatus | None = None,
+) -> list[Run]:
+    """Return the runs that fit, newest first."""
+    query = select(Run).where(Run.account_id == account_id)
+    if app_id is not None:
+        query = query.where(Run.app_id == app_id)
+    if session_name is not None:
+        query = query.where(Run.session == session_name)
+    if status is not None:
+        query = query.where(Run.status == status)
+    return list(session.scalars(newest_first(query, Run.id, page)))
+
+
+def owners_of_running(session: Session) -> set[UUID]:
+    """Return the replicas that have runs going, or did when they died."""
+    return set(session.scalars(select(Run.owner).where(Run.status == RunStatus.RUNNING).distinct()))
+
+
+def interrupt_runs(session: Session, *, owners: set[UUID]) -> int:
+    """Mark the runs of dead replicas `interrupted`; return how many."""
+    error = describe_error(RunInterruptedError("The server died while the run was going."))
+    changed = session.execute(
+        update(Run)
+        .where(Run.status == RunStatus.RUNNING, Run.owner.in_(owners))
+        .values(status=RunStatus.INTERRUPTED, errors=[error], finished_at=now())
+    ).rowcount  # type: ignore[attr-defined] # an UPDATE's result has it
+    idempotency.forget_abandoned(session, owners=owners)
+    return changed

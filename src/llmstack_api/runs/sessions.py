@@ -1,0 +1,184 @@
+"""Sessions: whose turn it is, and what its processors remember."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from llmstack_api.apps.service import get_app
+from llmstack_api.db import upsert
+from llmstack_api.engine.ports import JsonObject
+from llmstack_api.engine.runner import History
+from llmstack_api.errors import SessionNotFoundError, UnavailableError
+from llmstack_api.models import AppSession, Turn, new_id, now
+from llmstack_api.web.paging import Page, newest_first
+
+MAX_WAITING = 100
+"""Runs that may wait for their turn in one session."""
+
+MAX_TURNS = 1000
+"""Newest turns of a session that a run is given."""
+
+SessionKey = tuple[UUID, UUID, str]
+"""Account, app and the id the caller chose."""
+
+
+class Ticket:
+    """A place in the line of one session."""
+
+    def __init__(self, turns: "Turns", key: SessionKey) -> None:
+        self._turns = turns
+        self.key = key
+        self._called: asyncio.Future[None] | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether it is this one's turn."""
+        return self._turns.first(self)
+
+    async def wait(self) -> None:
+        """Wait until it is this one's turn."""
+        while not self.first:
+            self._called = asyncio.get_running_loop().create_future()
+            await self._called
+
+    def call(self) -> None:
+        """Wake who waits with this ticket."""
+        if self._called is not None and not self._called.done():
+            self._called.set_result(None)
+
+    def leave(self) -> None:
+        """Leave the line, wherever in it; a second time does nothing."""
+        self._turns.leave(self)
+
+
+class Turns:
+    """Runs of one session take turns in the order they came; those of different sessions never wait."""
+
+    def __init__(self) -> None:
+        self._lines: dict[SessionKey, deque[Ticket]] = {}
+
+    def enter(self, key: SessionKey) -> Ticket:
+        """Join the line of a session."""
+        line = self._lines.setdefault(key, deque())
+        if len(line) > MAX_WAITING:
+            raise UnavailableError(f"{MAX_WAITING} runs wait for this session already.")
+        ticket = Ticket(self, key)
+        line.append(ticket)
+        return ticket
+
+    def first(self, ticket: Ticket) -> bool:
+        """Tell whether a ticket is at the head of its line."""
+        line = self._lines.get(ticket.key)
+        return bool(line) and line[0] is ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Take a ticket out and call the next."""
+        line = self._lines.get(ticket.key)
+        if line is None or ticket not in line:
+            return
+        line.remove(ticket)
+        if line:
+            line[0].call()
+        else:
+            del self._lines[ticket.key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A session and its memory."""
+
+    session: AppSession
+    messages: dict[str, list[JsonObject]]
+
+
+def ensure_session(session: Session, *, account_id: UUID, app_id: UUID, name: str) -> UUID:
+    """Return the row of a session, made if it is new to this app."""
+    known = session.scalar(select(AppSession.id).where(AppSession.app_id == app_id, AppSession.name == name))
+    if known is not None:
+        return known
+    moment = now()
+    session.execute(
+        upsert(session, AppSession)
+        .values(
+            id=new_id(),
+            account_id=account_id,
+            app_id=app_id,
+            name=name,
+            created_at=moment,
+            updated_at=moment,
+        )
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(
+        select(AppSession.id).where(AppSession.app_id == app_id, AppSession.name == name)
+    ).one()
+
+
+def load_history(session: Session, *, session_id: UUID) -> History:
+    """Return what each step remembers of a session, oldest first."""
+    rows = session.execute(
+        select(Turn.processor, Turn.messages)
+        .where(Turn.session_id == session_id)
+        .order_by(Turn.id.desc())
+        .limit(MAX_TURNS)
+    ).all()
+    history: dict[str, tuple[JsonObject, ...]] = {}
+    for processor, messages in reversed(rows):
+        history[processor] = (*history.get(processor, ()), *messages)
+    return history
+
+
+def remember(
+    session: Session, *, session_id: UUID, run_id: UUID, learned: Mapping[str, list[JsonObject]]
+) -> None:
+    """Add one run's turn to the memory of its session, unless the session was deleted meanwhile."""
+    moment = now()
+    found = session.execute(
+        update(AppSession).where(AppSession.id == session_id).values(updated_at=moment)
+    ).rowcount  # type: ignore[attr-defined] # an UPDATE's result has it
+    if not found:
+        return
+    for processor, messages in learned.items():
+        session.add(
+            Turn(
+                session_id=session_id,
+                processor=processor,
+                run_id=run_id,
+                messages=messages,
+                created_at=moment,
+            )
+        )
+    session.flush()
+
+
+def list_sessions(session: Session, *, account_id: UUID, app_id: UUID, page: Page) -> list[AppSession]:
+    """Return the sessions of an app, newest first."""
+    get_app(session, account_id=account_id, app_id=app_id)
+    query = select(AppSession).where(AppSession.app_id == app_id)
+    return list(session.scalars(newest_first(query, AppSession.id, page)))
+
+
+def get_session(session: Session, *, account_id: UUID, app_id: UUID, name: str) -> Remembered:
+    """Return one session with its memory."""
+    found = session.scalar(
+        select(AppSession).where(
+            AppSession.account_id == account_id, AppSession.app_id == app_id, AppSession.name == name
+        )
+    )
+    if found is None:
+        raise SessionNotFoundError("This app has no such session.")
+    history = load_history(session, session_id=found.id)
+    return Remembered(
+        session=found, messages={processor: list(messages) for processor, messages in history.items()}
+    )
+
+
+def delete_session(session: Session, *, account_id: UUID, app_id: UUID, name: str) -> None:
+    """Delete a session and its memory; its runs stay in the history."""
+    found = get_session(session, account_id=account_id, app_id=app_id, name=name)
+    session.execute(delete(AppSession).where(AppSession.id == found.session.id))

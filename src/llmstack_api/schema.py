@@ -1,0 +1,55 @@
+"""Brings the database to the revision that this code needs; Alembic is imported only when it is behind."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from llmstack_api.db import Database
+from llmstack_api.models import SCHEMA_REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_HERE = Path(__file__).parent
+
+
+def migrations_folder() -> Path:
+    """Return the migrations: inside the wheel, else at the root of the checkout."""
+    packaged = _HERE / "_migrations"
+    return packaged if packaged.is_dir() else _HERE.parent.parent / "migrations"
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision that the database is at; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+async def is_current(db: Database) -> bool:
+    """Tell whether the database is at the revision this code needs."""
+    return await db.connect(current_revision) == SCHEMA_REVISION
+
+
+async def upgrade(db: Database) -> None:
+    """Apply every migration that is missing; safe to call from several processes at once."""
+    await db.connect(_upgrade)
+
+
+def alembic_config(connection: Connection | None = None) -> "Config":
+    """Make Alembic's configuration, over an open connection where one is given."""
+    from alembic.config import Config  # noqa: PLC0415 # slow to import, seldom needed
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 # slow to import, seldom needed
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(4242421001)"))
+    command.upgrade(alembic_config(connection), "head")

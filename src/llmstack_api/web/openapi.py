@@ -1,0 +1,243 @@
+"""The OpenAPI document: what FastAPI derives from the routes, completed by what it cannot know."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, cast
+
+import orjson
+from anyio import to_thread
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.errors import (
+    AppNotFoundError,
+    ConflictError,
+    DrainingError,
+    IdempotencyInProgressError,
+    IdempotencyMismatchError,
+    InvalidDefinitionError,
+    LLMStackError,
+    NotFoundError,
+    RunError,
+    RunNotFoundError,
+    SessionNotFoundError,
+    TokenNotFoundError,
+    VersionNotFoundError,
+)
+from llmstack_api.web import openapi_parts as parts
+from llmstack_api.web.assets import Asset
+from llmstack_api.web.problem_kinds import ProblemKind, problem_kinds
+from llmstack_api.web.problems import MEDIA_TYPE, problems
+from llmstack_api.web.routing import JSON, ApiRoute, needed_scopes
+
+VERSION = "3.2.0"
+"""The first to describe a stream of objects (`itemSchema`)."""
+
+_SCHEMAS = "#/components/schemas/"
+_FASTAPI_SUCCESS = "Successful Response"
+_UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError")
+"""FastAPI's own 422, which is a problem here."""
+
+
+def install(app: FastAPI) -> None:
+    """Serve the document at `/openapi.json`; it is built when first asked for."""
+    app.openapi_version = VERSION
+    build = cache(lambda: _document(app))
+    written = cache(lambda: Asset.of(orjson.dumps(build()), JSON))
+    app.openapi = build
+
+    @app.api_route("/openapi.json", methods=["GET", "HEAD"], include_in_schema=False)
+    async def get_document(request: Request) -> Response:
+        return (await to_thread.run_sync(written)).respond(request, {"Cache-Control": "no-cache"})
+
+    _ = get_document
+
+
+def _document(app: FastAPI) -> JsonObject:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version=VERSION,
+        summary="Self-hosted server for LLM apps.",
+        description=parts.DESCRIPTION,
+        routes=app.routes,
+        tags=parts.TAGS,
+        servers=[{"url": "/"}],
+    )
+    components = cast("JsonObject", document.setdefault("components", {}))
+    schemas = cast("JsonObject", components.setdefault("schemas", {}))
+    for route, operation in _operations(app, document):
+        _complete(route, operation, schemas)
+    for name in _UNUSED_SCHEMAS:
+        schemas.pop(name, None)
+    schemas |= parts.SCHEMAS
+    components["schemas"] = dict(sorted(schemas.items()))
+    document["security"] = [{scheme: list[str]()} for scheme in parts.SECURITY_SCHEMES]
+    components["securitySchemes"] = parts.SECURITY_SCHEMES
+    components["headers"] = parts.HEADERS
+    components["examples"] = {
+        kind.slug: {"summary": kind.title, "value": kind.example} for kind in problem_kinds()
+    }
+    return document
+
+
+def _operations(app: FastAPI, document: JsonObject) -> Iterator[tuple[RouteContext, JsonObject]]:
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                yield route, document["paths"][route.path_format][method.lower()]
+
+
+def _complete(route: RouteContext, operation: JsonObject, schemas: JsonObject) -> None:
+    operation["operationId"] = route.name
+    _describe_access(route, operation)
+    for parameter in operation.get("parameters", ()):
+        _complete_parameter(parameter)
+    if "requestBody" in operation:
+        _name_schemas(operation["requestBody"], schemas)
+        _add_examples(operation["requestBody"], schemas)
+    responses = cast("dict[str, JsonObject]", operation["responses"])
+    for status, response in problems(*_missing(route, operation)).items():
+        responses[str(status)] = response
+    for status, response in responses.items():
+        if MEDIA_TYPE in response.get("content", {}):
+            _complete_problem(route, operation, int(status), response)
+        else:
+            _add_examples(response, schemas)
+            _complete_success(operation, response)
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _describe_access(route: RouteContext, operation: JsonObject) -> None:
+    original = cast("APIRoute", route.original_route)
+    if not isinstance(original, ApiRoute):
+        operation["security"] = []
+        return
+    scopes = needed_scopes(original)
+    names = " or ".join(f"`{scope}`" for scope in scopes)
+    operation["security"] = parts.security(scopes)
+    operation["description"] = f"{operation['description'].rstrip()}\n\nScope: {names}."
+
+
+def _complete_parameter(parameter: JsonObject) -> None:
+    parameter.setdefault("description", parts.PARAMETERS.get(parameter["name"], ""))
+    schema = parameter["schema"]
+    said_already = ("title", "description")
+    alternatives = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    if len(alternatives) == 1:  # a parameter left out is absent; there is no writing null
+        schema = {key: value for key, value in schema.items() if key != "anyOf"} | alternatives[0]
+    parameter["schema"] = {key: value for key, value in schema.items() if key not in said_already}
+
+
+# --- problems --------------------------------------------------------------------------------------------
+
+
+def _missing(route: RouteContext, operation: JsonObject) -> set[int]:
+    """Return the statuses of problems that the operation can answer and its route does not name."""
+    if not isinstance(route.original_route, ApiRoute):
+        return set()
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    wanted = {401, 403, 500, 503}
+    if "path" in places:
+        wanted.add(404)
+    if places & {"query", "header"}:
+        wanted.add(422)
+    if "requestBody" in operation:
+        wanted |= {400, 408, 413, 415, 422}
+    if route.methods != {"GET"}:
+        wanted.add(507)
+    if _is_idempotent(operation):
+        wanted.add(409)
+    # FastAPI adds its own 422 wherever anything is validated; ours stands only where there is something to send.
+    if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
+        operation["responses"].pop("422", None)
+    return wanted - {int(status) for status in operation["responses"]}
+
+
+def _complete_problem(route: RouteContext, operation: JsonObject, status: int, response: JsonObject) -> None:
+    kinds = [kind for kind in problem_kinds() if kind.status == status and _answers(route, operation, kind)]
+    response["content"][MEDIA_TYPE]["examples"] = {
+        kind.slug: {"$ref": f"#/components/examples/{kind.slug}"} for kind in kinds
+    }
+    if status == 401:  # noqa: PLR2004 # unauthorized
+        response["headers"] = parts.header_refs("WWW-Authenticate")
+    elif status in (409, 503):
+        response["headers"] = parts.header_refs("Retry-After")
+
+
+_NOT_FOUND_BY_PARAMETER: Mapping[type[LLMStackError], str] = {
+    AppNotFoundError: "app_uuid",
+    VersionNotFoundError: "number",
+    SessionNotFoundError: "session_id",
+    RunNotFoundError: "run_id",
+    TokenNotFoundError: "token_uuid",
+}
+
+
+def _answers(route: RouteContext, operation: JsonObject, kind: ProblemKind) -> bool:
+    """Tell whether an operation can answer a kind of problem that has one of its statuses."""
+    error = kind.error
+    runs_an_app = operation["operationId"].startswith("run_app")
+    if issubclass(error, RunError):
+        return runs_an_app
+    if error in (IdempotencyInProgressError, IdempotencyMismatchError):
+        return _is_idempotent(operation)
+    if error is ConflictError:
+        return not _is_idempotent(operation)
+    if error is InvalidDefinitionError:
+        return operation.get("tags") == ["Apps"] and "requestBody" in operation
+    if error is DrainingError:
+        return route.methods != {"GET"} or not isinstance(route.original_route, ApiRoute)
+    if issubclass(error, NotFoundError):
+        if error is SessionNotFoundError and runs_an_app:
+            return False
+        parameter = _NOT_FOUND_BY_PARAMETER.get(error)
+        return parameter is None or f"{{{parameter}}}" in (route.path_format or "")
+    return True
+
+
+def _is_idempotent(operation: JsonObject) -> bool:
+    return any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+
+
+# --- answers and bodies ----------------------------------------------------------------------------------
+
+
+def _complete_success(operation: JsonObject, response: JsonObject) -> None:
+    if response["description"] == _FASTAPI_SUCCESS:
+        response["description"] = "Done."
+    headers = cast("JsonObject", response.setdefault("headers", {}))
+    headers |= parts.header_refs("X-Request-Id")
+    if _is_idempotent(operation):
+        headers |= parts.IDEMPOTENT_HEADERS
+
+
+def _name_schemas(holder: JsonObject, schemas: JsonObject) -> None:
+    """Move a schema that stands in a body under its title to the others."""
+    for content in cast("dict[str, JsonObject]", holder["content"]).values():
+        schema = cast("JsonObject", content["schema"])
+        if "properties" in schema:
+            schemas[schema["title"]] = schema
+            content["schema"] = {"$ref": _SCHEMAS + schema["title"]}
+
+
+def _add_examples(holder: JsonObject, schemas: JsonObject) -> None:
+    """Put an example beside each schema that has none, made from what its properties say."""
+    for content in cast("dict[str, JsonObject]", holder.get("content", {})).values():
+        if "example" in content or "examples" in content:
+            continue
+        schema = cast("JsonObject", content["schema"])
+        reference = str(schema.get("$ref", ""))
+        content["example"] = _example(schemas[reference.removeprefix(_SCHEMAS)] if reference else schema)
+
+
+def _example(schema: JsonObject) -> JsonObject:
+    properties = cast("dict[str, dict[str, Any]]", schema.get("properties", {}))
+    found = ((name, _value(part)) for name, part in properties.items())
+    return {name: value[0] for name, value in found if value}
+
+
+def _value(schema: JsonObject) -> list[Json]:
+    return list(schema.get("examples", ()))[:1] or [schema[key] for key in ("const",) if key in schema]

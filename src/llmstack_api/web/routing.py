@@ -1,0 +1,161 @@
+"""Routes of the API: scope first, then a bounded body, then FastAPI."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, model_validator
+from starlette.requests import ClientDisconnect
+
+from llmstack_api.auth import Caller, Scope
+from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.errors import (
+    BodyTooLargeError,
+    ForbiddenError,
+    MalformedRequestError,
+    RequestTimeoutError,
+    UnsupportedMediaTypeError,
+)
+from llmstack_api.resources import Resources
+from llmstack_api.web.json import parse_json
+
+JSON = "application/json"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_CLIENT_LEFT = 499
+"""Status in the access log of a request whose client left before its body was whole."""
+
+
+class _Scoped(Protocol):
+    needed_scopes: tuple[Scope, ...]
+
+
+class BodyReader(Protocol):
+    """Turns the bytes of a body into JSON values."""
+
+    def __call__(self, body: bytes, /) -> Json:
+        """Parse, bounded; raise a 4xx error."""
+        ...
+
+
+def needs(*scopes: Scope) -> Callable[[Endpoint], Endpoint]:
+    """Say which scopes an endpoint takes; any one of them is enough."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        cast("_Scoped", endpoint).needed_scopes = scopes
+        return endpoint
+
+    return mark
+
+
+def needed_scopes(route: APIRoute) -> tuple[Scope, ...]:
+    """Return the scopes of a route: `read` for GET and `write` for the rest, where it says nothing."""
+    default = (Scope.READ,) if "GET" in (route.methods or ()) else (Scope.WRITE,)
+    return getattr(route.endpoint, "needed_scopes", default)
+
+
+class RequestModel(BaseModel):
+    """A request body: unknown keys are refused; null and the empty string mean absent where a key is optional."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_absent(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        required = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {
+            key: value
+            for key, value in cast("JsonObject", data).items()
+            if key in required or key not in cls.model_fields or (value is not None and value != "")
+        }
+
+
+class _ParsedRequest(Request):
+    """A request whose body has been read and parsed."""
+
+    def __init__(self, request: Request, raw: bytes, value: Json) -> None:
+        scope = dict(request.scope)
+        scope["headers"] = [
+            *(header for header in request.scope["headers"] if header[0] != b"content-type"),
+            (b"content-type", JSON.encode()),
+        ]
+        super().__init__(scope, request.receive, request._send)  # noqa: SLF001 # the same connection
+        self._body = raw
+        self._json = value
+
+
+class ApiRoute(APIRoute):
+    """A route that checks the scope before it reads the body, and reads the body itself."""
+
+    readers: ClassVar[dict[str, BodyReader]] = {JSON: parse_json}
+    """Content types that are read, and by what."""
+
+    def get_route_handler(self) -> Handler:
+        """Wrap FastAPI's handler."""
+        handler = super().get_route_handler()
+        scopes = frozenset(needed_scopes(self))
+
+        async def handle(request: Request) -> Response:
+            caller: Caller = request.state.caller
+            if not scopes & caller.scopes:
+                names = " or ".join(sorted(scopes))
+                raise ForbiddenError(f"The token needs the scope {names}.")
+            if self.body_field is None:
+                return await handler(request)
+            try:
+                raw = await _read_body(request)
+            except ClientDisconnect:
+                return Response(status_code=_CLIENT_LEFT)
+            value = self._reader(request)(raw)
+            return await handler(_ParsedRequest(request, raw, value))
+
+        return handle
+
+    def _reader(self, request: Request) -> BodyReader:
+        given = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+        reader = self.readers.get(given)
+        if reader is None and given.startswith("application/") and given.endswith("+json"):
+            reader = parse_json
+        if reader is None:
+            known = " or ".join(self.readers)
+            raise UnsupportedMediaTypeError(
+                f"Send the body with 'Content-Type: {known}', not {given[:100]!r}."
+            )
+        return reader
+
+
+def api_router(
+    prefix: str, *, tags: list[str | Enum] | None = None, route_class: type[ApiRoute] = ApiRoute
+) -> APIRouter:
+    """Make a router whose routes are `ApiRoute`s."""
+    return APIRouter(prefix=prefix, tags=tags, route_class=route_class, strict_content_type=False)
+
+
+async def _read_body(request: Request) -> bytes:
+    """Read the whole body within its bounds of size and time."""
+    resources: Resources = request.app.state.resources
+    limit, seconds = resources.settings.max_body_bytes, resources.settings.body_timeout
+    length = request.headers.get("content-length", "")
+    too_large = BodyTooLargeError(f"The body is larger than {limit} bytes.")
+    if length.isascii() and length.isdigit() and int(length) > limit:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        raise RequestTimeoutError(f"The body was not whole after {seconds:g} s.") from None
+    if not size:
+        raise MalformedRequestError("The body is empty; send a JSON object.")
+    return b"".join(parts)
