@@ -64,16 +64,12 @@ async def run_command(*arguments: str, env: dict[str, str], folder: Path) -> Fin
 
 
 @asynccontextmanager
-async def server_process(
-    *arguments: str, env: dict[str, str], folder: Path, command: tuple[str, ...] = COMMAND
-) -> AsyncGenerator[ServerProcess]:
-    """Serve in a process on a free port until the context is left."""
+async def server_process(*arguments: str, env: dict[str, str], folder: Path) -> AsyncGenerator[ServerProcess]:
+    """Run `serve`, or what is given in its place, on a free port until the context is left."""
     log = folder / "server.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *command,
-            "serve",
-            *arguments,
+            *(arguments or (*COMMAND, "serve")),
             env={"LLMSTACK_PORT": "0"} | env,
             cwd=folder,
             stdout=PIPE,

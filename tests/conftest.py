@@ -46,6 +46,13 @@ def postgres() -> Generator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def stoppable_postgres() -> Generator[PostgresServer]:
+    """A PostgreSQL server that a test may stop, and leaves running."""
+    with running_postgres() as server:
+        yield server
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     """The address of a migrated, empty SQLite file where the server looks for it by default."""
@@ -80,6 +87,12 @@ def sqlite_settings(sqlite_url: str, tmp_path: Path) -> Settings:
     """Settings over SQLite, for what the engine makes no difference to."""
     del sqlite_url  # the default is where it lies
     return make_settings(tmp_path, None)
+
+
+@pytest.fixture
+def postgresql_settings(postgresql_url: str, tmp_path: Path) -> Settings:
+    """Settings over PostgreSQL, for what SQLite has not."""
+    return make_settings(tmp_path, postgresql_url)
 
 
 @pytest.fixture

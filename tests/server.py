@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -13,6 +14,7 @@ from llmstack_api import auth
 from llmstack_api.app import create_app
 from llmstack_api.resources import Resources
 from llmstack_api.settings import Settings
+from llmstack_api.telemetry import configure_logging
 
 TIMEOUT = 10.0
 
@@ -43,16 +45,22 @@ class RunningServer:
     ) -> AsyncGenerator[httpx.AsyncClient]:
         """Open a client with a token of an account."""
         headers = {"Authorization": f"Token {await self.token(account, scopes)}"}
-        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT) as client:
+        async with httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=TIMEOUT, verify=False
+        ) as client:
             yield client
 
 
 @asynccontextmanager
 async def running_server(settings: Settings) -> AsyncGenerator[RunningServer]:
     """Serve the application of these settings on a free port of loopback."""
+    configure_logging(settings)
+    structlog.configure(cache_logger_on_first_use=False)  # each test has its own standard error
     app = create_app(settings)
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app, port=0, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2
+        )
     )
     serving = asyncio.create_task(server._serve())  # without its signal handlers
     async with asyncio.timeout(TIMEOUT):

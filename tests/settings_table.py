@@ -7,8 +7,9 @@ from llmstack_api.settings import describe
 HEAD = """\
 # Settings
 
-Everything an operator can set, by environment variable or in a `.env` file in the working directory; the environment
-wins. An empty value counts as not set. A wrong one stops the start with a line that names it, and exit code 2.
+Everything an operator can set, by environment variable or in a `.env` file in the working directory; the
+environment wins. An empty value counts as not set. A wrong one stops the start with a line that names it, and
+exit code 2.
 `llmstack-api doctor` shows the values in use, secrets only as set or not set.
 
 | Variable | Default | Meaning |

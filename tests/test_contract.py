@@ -13,7 +13,10 @@ from tests.server import RunningServer
 
 APP: dict[str, Any] = {
     "name": "Ask a file",
-    "input_fields": [{"name": "file", "type": "file"}, {"name": "question", "type": "text", "required": True}],
+    "input_fields": [
+        {"name": "file", "type": "file"},
+        {"name": "question", "type": "text", "required": True},
+    ],
     "processors": [
         {
             "provider_slug": "promptly",
@@ -103,7 +106,9 @@ async def test_the_blocking_example_prints_session_and_output(server: RunningSer
     assert answer["output"] == {"output": OUTPUT}
 
 
-async def test_the_streaming_example_prints_chunks_that_stitch_to_the_output(server: RunningServer, app: str) -> None:
+async def test_the_streaming_example_prints_chunks_that_stitch_to_the_output(
+    server: RunningServer, app: str
+) -> None:
     lines = [json.loads(line) for line in await run_example(STREAMING, server, app)]
 
     assert list(lines[0]["session"]) == ["id"]

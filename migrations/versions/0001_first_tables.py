@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("owner", sa.Uuid(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column("media_type", sa.String(length=100), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", llmstack_api.db.UTCDateTime(timezone=True), nullable=False),

@@ -198,7 +198,7 @@ def _find(connection: Connection | Session, secret_digest: str) -> tuple[Caller,
     row = connection.execute(_BY_DIGEST, {"digest": secret_digest}).one_or_none()
     if row is None:
         return None
-    token_id, account_id, granted, expires_at, last_used_at = row.tuple()
+    token_id, account_id, granted, expires_at, last_used_at = row
     moment = now()
     if expires_at is not None and expires_at <= moment:
         return None

@@ -53,3 +53,7 @@ def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(4242421001)"))
     command.upgrade(alembic_config(connection), "head")
+    if connection.dialect.name == "sqlite":
+        orphan = connection.execute(text("PRAGMA foreign_key_check")).first()
+        if orphan is not None:
+            raise RuntimeError(f"a migration left a row of {orphan[0]} without its parent")

@@ -2,7 +2,15 @@ from typing import Any
 
 import pytest
 
-from llmstack_api.engine.definition import MAX_FINDINGS, AppDefinition, Findings, known_keys, listed, message, place
+from llmstack_api.engine.definition import (
+    MAX_FINDINGS,
+    AppDefinition,
+    Findings,
+    known_keys,
+    listed,
+    message,
+    place,
+)
 from llmstack_api.engine.reading import read_definition
 
 STEP: dict[str, Any] = {"provider_slug": "promptly", "processor_slug": "echo"}
@@ -75,7 +83,9 @@ def test_null_and_the_empty_string_in_an_optional_field_mean_absent() -> None:
         type_slug="",
         description=None,
         config="",
-        input_fields=[{"name": "q", "title": "", "type": None, "required": "", "default": "", "options": None}],
+        input_fields=[
+            {"name": "q", "title": "", "type": None, "required": "", "default": "", "options": None}
+        ],
         processors=[{**STEP, "id": "", "input": None, "config": "", "timeout": "", "on_error": None}],
     )
 
@@ -179,7 +189,10 @@ def test_output_keys_have_1_to_200_characters() -> None:
     ("ids", "faulty"),
     [
         (["a", "b", "a"], {"processors[2].id": "'a' is used twice"}),
-        (["9", "b"], {"processors[0].id": "an id is a letter or _ and then up to 63 letters, digits, _ or -"}),
+        (
+            ["9", "b"],
+            {"processors[0].id": "an id is a letter or _ and then up to 63 letters, digits, _ or -"},
+        ),
         (["a b"], {"processors[0].id": "an id is a letter or _ and then up to 63 letters, digits, _ or -"}),
         (["_inputs2", "x"], {"processors[0].id": "'_inputs2' names another place; this one is _inputs1"}),
         (["_inputs0"], {"processors[0].id": "'_inputs0' names another place; this one is _inputs1"}),
@@ -221,7 +234,10 @@ def test_a_select_needs_options() -> None:
         ({"type": "number", "default": True}, "must be a number"),
         ({"type": "boolean", "default": 1}, "must be true or false"),
         ({"type": "string", "default": 5}, "must be a string"),
-        ({"type": "select", "default": "c", "options": [{"value": "a"}, {"value": 2}]}, "must be one of 'a', 2"),
+        (
+            {"type": "select", "default": "c", "options": [{"value": "a"}, {"value": 2}]},
+            "must be one of 'a', 2",
+        ),
         ({"type": "number", "default": 0}, None),
         ({"type": "boolean", "default": False}, None),
         ({"type": "select", "default": 2, "options": [{"value": "a"}, {"value": 2}]}, None),
@@ -308,7 +324,8 @@ def test_too_many_values_or_too_much_liquid_are_refused_before_anything_is_compi
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("processors", [STEP] * 101), ("input_fields", [{"name": "q"}] * 101), ("processors", {})]
+    ("key", "value"),
+    [("processors", [STEP] * 101), ("input_fields", [{"name": "q"}] * 101), ("processors", {})],
 )
 def test_lists_of_the_wrong_kind_or_length_are_told_and_nothing_beyond(key: str, value: Any) -> None:
     assert list(faults(**{key: value})) == [key]

@@ -112,7 +112,9 @@ def test_a_default_stands_in_for_a_required_value() -> None:
 
 
 def test_many_unknown_names_and_long_ones_are_told_in_a_bounded_answer() -> None:
-    found = faults({f"{number}{'x' * 500}": 1 for number in range(10_000)}, *[field(f"f{n}") for n in range(90)])
+    found = faults(
+        {f"{number}{'x' * 500}": 1 for number in range(10_000)}, *[field(f"f{n}") for n in range(90)]
+    )
 
     assert len(found) == 100
     assert max(map(len, found)) == 200

@@ -43,7 +43,9 @@ async def make_app(client: httpx.AsyncClient, definition: dict[str, Any]) -> str
     return f"/api/apps/{answer.json()['uuid']}"
 
 
-async def run(client: httpx.AsyncClient, app: str, question: str = "hi", *, session: str = "") -> dict[str, Any]:
+async def run(
+    client: httpx.AsyncClient, app: str, question: str = "hi", *, session: str = ""
+) -> dict[str, Any]:
     """Run blocking; the run has to succeed."""
     path = f"{app}/run/{session}" if session else f"{app}/run"
     answer = await client.post(path, json={"input": {"question": question}})

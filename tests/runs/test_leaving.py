@@ -41,7 +41,9 @@ async def test_a_client_that_leaves_cancels_the_upstream_call_and_the_run_is_rec
     assert executor.live == set()
 
 
-async def test_the_next_turn_goes_on_after_one_was_cancelled(client: httpx.AsyncClient, fake_model: FakeModel) -> None:
+async def test_the_next_turn_goes_on_after_one_was_cancelled(
+    client: httpx.AsyncClient, fake_model: FakeModel
+) -> None:
     app = await make_app(client, chat("slow:20", retain_history=True))
     request = asyncio.create_task(client.post(f"{app}/run/s", json={"input": {"question": "word " * 200}}))
     await fake_model.until(lambda: fake_model.open_calls == 1)
@@ -58,7 +60,9 @@ async def test_a_client_that_leaves_while_it_waits_for_its_turn_is_recorded_canc
     app = await make_app(client, chat("slow:20"))
     going = asyncio.create_task(run(client, app, "a b c d e f g h", session="s"))
     await fake_model.until(lambda: fake_model.open_calls == 1)
-    waiting = asyncio.create_task(client.post(f"{app}/run/s", json={"input": {"question": "x"}, "stream": True}))
+    waiting = asyncio.create_task(
+        client.post(f"{app}/run/s", json={"input": {"question": "x"}, "stream": True})
+    )
     async with asyncio.timeout(5):
         while len((await client.get("/api/runs")).json()) < 2:
             await asyncio.sleep(0.01)

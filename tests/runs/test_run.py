@@ -33,14 +33,18 @@ async def test_a_stream_begins_with_its_session_ends_with_done_and_stitches_to_t
     lines = await stream(client, app, QUESTION)
 
     assert list(lines[0]) == ["session", "run"]
-    assert lines[-1] == {"done": {"status": "succeeded", "usage": {"input_tokens": None, "output_tokens": None}}}
+    assert lines[-1] == {
+        "done": {"status": "succeeded", "usage": {"input_tokens": None, "output_tokens": None}}
+    }
     assert len(lines) > 3
     assert stitch(lines) == (await run(client, app, QUESTION))["output"]
 
 
 async def test_no_line_of_a_stream_holds_a_separator_that_clients_split_at(client: httpx.AsyncClient) -> None:
     app = await make_app(client, ECHO)
-    async with client.stream("POST", f"{app}/run", json={"input": {"question": QUESTION}, "stream": True}) as answer:
+    async with client.stream(
+        "POST", f"{app}/run", json={"input": {"question": QUESTION}, "stream": True}
+    ) as answer:
         lines = [json.loads(line) async for line in answer.aiter_lines() if line]
 
     assert stitch(lines)["answer"] == QUESTION
@@ -83,7 +87,9 @@ async def test_accept_alone_does_not_make_a_run_stream(client: httpx.AsyncClient
 
 async def test_silence_is_filled_with_blank_lines(client: httpx.AsyncClient, fake_model: FakeModel) -> None:
     app = await make_app(client, chat("hang"))
-    async with client.stream("POST", f"{app}/run", json={"input": {"question": "x"}, "stream": True}) as answer:
+    async with client.stream(
+        "POST", f"{app}/run", json={"input": {"question": "x"}, "stream": True}
+    ) as answer:
         async with asyncio.timeout(5):
             lines = answer.aiter_raw()
             first = await anext(lines)
@@ -112,11 +118,17 @@ async def test_a_model_streams_token_by_token_and_its_usage_is_reported(
     assert fake_model.open_calls == 0
 
 
-async def test_a_session_remembers_and_another_does_not(client: httpx.AsyncClient, fake_model: FakeModel) -> None:
+async def test_a_session_remembers_and_another_does_not(
+    client: httpx.AsyncClient, fake_model: FakeModel
+) -> None:
     app = await make_app(client, chat("echo", retain_history=True))
     await run(client, app, "I am Ada", session="s-1")
     await run(client, app, "Who am I?", session="s-1")
-    assert [message["content"] for message in fake_model.last.body["messages"]] == ["I am Ada", "I am Ada", "Who am I?"]
+    assert [message["content"] for message in fake_model.last.body["messages"]] == [
+        "I am Ada",
+        "I am Ada",
+        "Who am I?",
+    ]
 
     await run(client, app, "Who am I?", session="s-2")
     assert len(fake_model.last.body["messages"]) == 1
@@ -154,7 +166,9 @@ async def test_runs_at_once_on_one_session_neither_lose_nor_mix_messages(
     messages = (await client.get(f"{app}/sessions/busy")).json()["messages"]["_inputs1"]
 
     assert sorted(message["content"] for message in messages[::2]) == questions
-    assert [message["content"] for message in messages[::2]] == [message["content"] for message in messages[1::2]]
+    assert [message["content"] for message in messages[::2]] == [
+        message["content"] for message in messages[1::2]
+    ]
     assert [message["role"] for message in messages] == ["user", "assistant"] * 8
     assert sorted(len(call.body["messages"]) for call in fake_model.requests) == [1, 3, 5, 7, 9, 11, 13, 15]
 
@@ -219,7 +233,9 @@ async def test_an_app_that_is_not_there_is_a_404(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_history_lists_selects_and_pages_newest_first(client: httpx.AsyncClient, other_client: httpx.AsyncClient) -> None:
+async def test_history_lists_selects_and_pages_newest_first(
+    client: httpx.AsyncClient, other_client: httpx.AsyncClient
+) -> None:
     one, two = await make_app(client, ECHO), await make_app(client, ECHO)
     ids = [(await run(client, one, session="a"))["run"]["id"] for _ in range(3)]
     ids.append((await run(client, two, session="b"))["run"]["id"])
@@ -245,7 +261,9 @@ async def test_a_list_that_cannot_be_made_is_a_422(client: httpx.AsyncClient, qu
     assert answer.json()["errors"][0]["loc"] == f"query.{query.split('=')[0]}"
 
 
-async def test_deleting_a_session_forgets_it_and_keeps_its_runs(client: httpx.AsyncClient, fake_model: FakeModel) -> None:
+async def test_deleting_a_session_forgets_it_and_keeps_its_runs(
+    client: httpx.AsyncClient, fake_model: FakeModel
+) -> None:
     app = await make_app(client, chat("echo", retain_history=True))
     await run(client, app, "one", session="s")
     assert (await client.delete(f"{app}/sessions/s")).status_code == 204

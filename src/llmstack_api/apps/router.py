@@ -274,19 +274,20 @@ async def list_processors(resources: ResourcesDep) -> list[ProcessorOut]:
 
 
 def _shown(app: StoredApp, accept: str) -> Response:
-    if _prefers_yaml(accept):
+    if prefers_yaml(accept):
         return Response(dump_yaml(app.definition), media_type=YAML)
     return Response(dump(app_json(app)), media_type=JSON)
 
 
-def _prefers_yaml(accept: str) -> bool:
+def prefers_yaml(accept: str) -> bool:
     """Tell whether YAML is what a client wants most; of equals, the first."""
     wanted: list[tuple[float, bool]] = []
     for part in accept.split(","):
         media_type, *parameters = (item.strip().lower() for item in part.split(";"))
-        quality = next((item[2:] for item in parameters if item.startswith("q=")), "1")
-        wanted.append((_number(quality), media_type in YAML_TYPES))
-    return max(wanted, key=lambda item: item[0])[1]
+        weight = next((item[2:] for item in parameters if item.startswith("q=")), "1")
+        wanted.append((_number(weight), media_type in YAML_TYPES))
+    quality, is_yaml = max(wanted, key=lambda item: item[0])
+    return is_yaml and quality > 0
 
 
 def _number(text: str) -> float:

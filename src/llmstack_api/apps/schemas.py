@@ -91,7 +91,7 @@ class ProcessorOut(BaseModel):
 def app_json(app: StoredApp) -> JsonObject:
     """Return an app as the API answers it, defaults filled in."""
     return {
-        "uuid": app.id,
+        "uuid": str(app.id),
         "version": app.version,
         "created_at": app.created_at,
         "updated_at": app.updated_at,

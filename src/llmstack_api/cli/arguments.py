@@ -128,7 +128,9 @@ def _settings_help() -> str:
     lines = ["settings:"]
     for variable, default, text in describe():
         lines.append(f"  {variable}{f' (default: {default})' if default else ''}")
-        lines += textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines += textwrap.wrap(
+            text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
+        )
     return "\n".join(lines)
 
 

@@ -175,8 +175,14 @@ async def _provider(settings: Settings, slug: str) -> Finding:
             request = client.build_request("GET", endpoint.url("/models"), headers=headers)
             await call(client, request, endpoint=endpoint, idle_timeout=TIMEOUT, consume=consume)
     except ProviderRefusedError as error:
-        advice = f"check {PREFIX}{slug.upper()}_API_KEY and {PREFIX}{slug.upper()}_BASE_URL"
-        return Finding("problem", subject, f"{place}: {error} For GET /models; {advice}")
+        variable = f"{PREFIX}{slug.upper()}"
+        if "(HTTP 404)" in str(error):  # some servers have chat completions only
+            return Finding(
+                "note", subject, f"{place} answers, but has no /models: is {variable}_BASE_URL right?"
+            )
+        return Finding(
+            "problem", subject, f"{place}: {error} Check {variable}_API_KEY and {variable}_BASE_URL."
+        )
     except (LLMStackError, TimeoutError) as error:
         reason = str(error) or f"no answer within {TIMEOUT:g} seconds."
         return Finding("problem", subject, f"{place}: {reason} Is it running?")

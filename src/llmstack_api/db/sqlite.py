@@ -46,6 +46,8 @@ class SQLiteDatabase:
         )
         self._peeking_engine = _engine(path, begin=None, busy_timeout=0, query_only=True)
         self._peeking: Connection | None = None
+        # a batch migration drops the table that it has copied, which must not cascade
+        self._bare = _engine(path, begin="BEGIN IMMEDIATE", busy_timeout=busy_timeout, foreign_keys=False)
 
     async def read(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See `Database`."""
@@ -81,9 +83,14 @@ class SQLiteDatabase:
             return await self._readers.submit(work)  # another process recovers the file: a thread can wait
 
     async def connect(self, fn: Callable[[Connection], T]) -> T:
-        """See `Database`."""
+        """See `Database`: in the writer's turn, without foreign keys."""
+
+        def work(_: Connection) -> T:
+            with self._bare.begin() as connection:
+                return fn(connection)
+
         with TRANSLATED:
-            return await self._writer.submit(_on_connection(fn))
+            return await self._writer.submit(work)
 
     async def close(self) -> None:
         """See `Database`."""
@@ -117,7 +124,9 @@ def _on_connection(
     return work
 
 
-def _engine(path: Path, *, begin: str | None, busy_timeout: float, query_only: bool = False) -> Engine:
+def _engine(
+    path: Path, *, begin: str | None, busy_timeout: float, query_only: bool = False, foreign_keys: bool = True
+) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=NullPool,
@@ -130,7 +139,7 @@ def _engine(path: Path, *, begin: str | None, busy_timeout: float, query_only: b
         connection.isolation_level = None  # we say BEGIN ourselves
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA foreign_keys={foreign_keys:d}")
         connection.execute(f"PRAGMA query_only={query_only:d}")
 
     if begin is not None:

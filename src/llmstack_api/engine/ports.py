@@ -15,6 +15,10 @@ class Usage:
     input_tokens: int | None = None
     output_tokens: int | None = None
 
+    def as_json(self) -> JsonObject:
+        """Return it as answers and records show it."""
+        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+
     def __add__(self, other: "Usage") -> "Usage":
         """Add up two counts; an unknown one leaves the other."""
         return Usage(

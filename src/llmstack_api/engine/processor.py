@@ -77,7 +77,7 @@ class Processor(ABC, Generic[InputT, ConfigT]):
     """Describes the fields of the output; a template that names another field is refused at save."""
     aliases: ClassVar[Mapping[FieldPath, FieldPath]] = {}
     """Second name of an output field -> the path that it repeats; emit only the latter."""
-    addresses: ClassVar[frozenset[str]] = frozenset()
+    addresses: ClassVar[frozenset[str]] = frozenset({"base_url"})
     """Config fields that hold an address to be called: a literal one is judged at save."""
 
     def __init__(self, input_: InputT, config: ConfigT, context: StepContext) -> None:

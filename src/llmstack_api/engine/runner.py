@@ -73,6 +73,19 @@ class StepRecord:
     usage: Usage = Usage()
     error: JsonObject | None = None
 
+    def as_json(self) -> JsonObject:
+        """Return the record as it is stored and shown."""
+        return {
+            "id": self.id,
+            "processor": self.processor,
+            "status": self.status,
+            "started_ms": self.started_ms,
+            "first_output_ms": self.first_output_ms,
+            "finished_ms": self.finished_ms,
+            "usage": self.usage.as_json(),
+            "error": self.error,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -104,10 +104,7 @@ class LiveRun:
         outcome = await self.finish()
         return [service.describe_error(error) for error in outcome.errors], {
             "status": outcome.ending.value,
-            "usage": {
-                "input_tokens": outcome.usage.input_tokens,
-                "output_tokens": outcome.usage.output_tokens,
-            },
+            "usage": outcome.usage.as_json(),
         }
 
     async def interrupt(self) -> None:

@@ -164,11 +164,7 @@ async def _answer(run: LiveRun, request: Request) -> Response:
     if outcome.ending != Ending.SUCCEEDED:
         error = outcome.errors[0] if outcome.errors else RunInterruptedError()
         return problem(error, request.scope, run_id=run_id)
-    usage: JsonObject = {
-        "input_tokens": outcome.usage.input_tokens,
-        "output_tokens": outcome.usage.output_tokens,
-    }
-    return _blocking(run.prepared.session_name, run_id, outcome.output, usage)
+    return _blocking(run.prepared.session_name, run_id, outcome.output, outcome.usage.as_json())
 
 
 async def _watch(request: Request, scope: anyio.CancelScope) -> None:

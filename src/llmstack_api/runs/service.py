@@ -1,10 +1,11 @@
 """Runs in the database: prepared in one short write, stored in another."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, Table, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.apps.plans import Plans
@@ -22,6 +23,14 @@ from llmstack_api.web.paging import Page, newest_first
 
 _DONE = 200
 _SESSION_ID = re.compile(SESSION_ID_PATTERN)
+
+# Core statements, made once: what every run executes costs a third of the same through the ORM.
+_RUNS = cast("Table", Run.__table__)
+_INSERT_RUN = insert(_RUNS)
+_STORE_RUN = update(_RUNS).where(
+    _RUNS.c.id == bindparam("run_id"),
+    or_(_RUNS.c.status == RunStatus.RUNNING.value, _RUNS.c.status == RunStatus.INTERRUPTED.value),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,7 @@ class Prepared:
     run_id: UUID
     session_id: UUID
     session_name: str
+    new_session: bool
     streamed: bool
     plan: Plan
     inputs: JsonObject
@@ -68,31 +78,37 @@ def prepare_run(session: Session, wanted: RunWanted, *, plans: Plans, with_histo
     version, plan = plans.find(session, account_id=wanted.account_id, app_id=wanted.app_id)
     inputs = check_inputs(plan.input_fields, wanted.input)
     session_id = sessions.ensure_session(
-        session, account_id=wanted.account_id, app_id=wanted.app_id, name=wanted.session_name
+        session,
+        account_id=wanted.account_id,
+        app_id=wanted.app_id,
+        name=wanted.session_name,
+        new=wanted.new_session,
     )
     history = (
         sessions.load_history(session, session_id=session_id)
         if with_history and not wanted.new_session
         else {}
     )
-    session.add(
-        Run(
-            id=run_id,
-            account_id=wanted.account_id,
-            app_id=wanted.app_id,
-            app_version=version,
-            session=wanted.session_name,
-            status=RunStatus.RUNNING,
-            streamed=wanted.streamed,
-            input=wanted.input,
-            owner=wanted.owner,
-        )
+    session.execute(
+        _INSERT_RUN,
+        {
+            "id": run_id,
+            "account_id": wanted.account_id,
+            "app_id": wanted.app_id,
+            "app_version": version,
+            "session": wanted.session_name,
+            "status": RunStatus.RUNNING.value,
+            "streamed": wanted.streamed,
+            "input": wanted.input,
+            "owner": wanted.owner,
+            "created_at": now(),
+        },
     )
-    session.flush()
     return Prepared(
         run_id=run_id,
         session_id=session_id,
         session_name=wanted.session_name,
+        new_session=wanted.new_session,
         streamed=wanted.streamed,
         plan=plan,
         inputs=inputs,
@@ -103,24 +119,25 @@ def prepare_run(session: Session, wanted: RunWanted, *, plans: Plans, with_histo
 
 def store_outcome(session: Session, prepared: Prepared, outcome: Outcome) -> None:
     """Store how a run ended, and what its processors learned; a second time does nothing."""
-    stored = session.execute(
-        update(Run)
-        .where(Run.id == prepared.run_id, Run.status.in_((RunStatus.RUNNING, RunStatus.INTERRUPTED)))
-        .values(
-            status=outcome.ending.value,
-            output=outcome.output,
-            input_tokens=outcome.usage.input_tokens,
-            output_tokens=outcome.usage.output_tokens,
-            steps=[asdict(record) for record in outcome.steps],
-            errors=[describe_error(error) for error in outcome.errors],
-            finished_at=now(),
-        )
-    ).rowcount  # type: ignore[attr-defined] # an UPDATE's result has it
-    if not stored:
-        return
-    sessions.remember(
-        session, session_id=prepared.session_id, run_id=prepared.run_id, learned=outcome.learned
+    result = session.execute(
+        _STORE_RUN,
+        {
+            "run_id": prepared.run_id,
+            "status": outcome.ending.value,
+            "output": outcome.output,
+            "input_tokens": outcome.usage.input_tokens,
+            "output_tokens": outcome.usage.output_tokens,
+            "steps": [record.as_json() for record in outcome.steps],
+            "errors": [describe_error(error) for error in outcome.errors],
+            "finished_at": now(),
+        },
     )
+    if not cast("CursorResult[Any]", result).rowcount:
+        return
+    if outcome.learned or not prepared.new_session:
+        sessions.remember(
+            session, session_id=prepared.session_id, run_id=prepared.run_id, learned=outcome.learned
+        )
     if prepared.claim is not None:
         if outcome.ending.value == RunStatus.SUCCEEDED:
             idempotency.keep(session, prepared.claim, _DONE)
@@ -170,10 +187,10 @@ def owners_of_running(session: Session) -> set[UUID]:
 def interrupt_runs(session: Session, *, owners: set[UUID]) -> int:
     """Mark the runs of dead replicas `interrupted`; return how many."""
     error = describe_error(RunInterruptedError("The server died while the run was going."))
-    changed = session.execute(
+    result = session.execute(
         update(Run)
         .where(Run.status == RunStatus.RUNNING, Run.owner.in_(owners))
         .values(status=RunStatus.INTERRUPTED, errors=[error], finished_at=now())
-    ).rowcount  # type: ignore[attr-defined] # an UPDATE's result has it
+    )
     idempotency.forget_abandoned(session, owners=owners)
-    return changed
+    return cast("CursorResult[Any]", result).rowcount

@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import CursorResult, Table, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.apps.service import get_app
@@ -25,6 +26,22 @@ MAX_TURNS = 1000
 
 SessionKey = tuple[UUID, UUID, str]
 """Account, app and the id the caller chose."""
+
+
+_SESSIONS = cast("Table", AppSession.__table__)
+_TURNS = cast("Table", Turn.__table__)
+_SESSION_ID = select(_SESSIONS.c.id).where(
+    _SESSIONS.c.app_id == bindparam("app_id"), _SESSIONS.c.name == bindparam("name")
+)
+_INSERT_SESSION = insert(_SESSIONS)
+_TOUCH_SESSION = update(_SESSIONS).where(_SESSIONS.c.id == bindparam("which"))
+_INSERT_TURN = insert(_TURNS)
+_NEWEST_TURNS = (
+    select(_TURNS.c.processor, _TURNS.c.messages)
+    .where(_TURNS.c.session_id == bindparam("session_id"))
+    .order_by(_TURNS.c.id.desc())
+    .limit(MAX_TURNS)
+)
 
 
 class Ticket:
@@ -96,37 +113,25 @@ class Remembered:
     messages: dict[str, list[JsonObject]]
 
 
-def ensure_session(session: Session, *, account_id: UUID, app_id: UUID, name: str) -> UUID:
-    """Return the row of a session, made if it is new to this app."""
-    known = session.scalar(select(AppSession.id).where(AppSession.app_id == app_id, AppSession.name == name))
+def ensure_session(session: Session, *, account_id: UUID, app_id: UUID, name: str, new: bool = False) -> UUID:
+    """Return the row of a session, made if it is new to this app; `new` says that it surely is."""
+    which = {"app_id": app_id, "name": name}
+    known = None if new else session.execute(_SESSION_ID, which).scalar()
     if known is not None:
         return known
     moment = now()
-    session.execute(
-        upsert(session, AppSession)
-        .values(
-            id=new_id(),
-            account_id=account_id,
-            app_id=app_id,
-            name=name,
-            created_at=moment,
-            updated_at=moment,
-        )
-        .on_conflict_do_nothing()
-    )
-    return session.scalars(
-        select(AppSession.id).where(AppSession.app_id == app_id, AppSession.name == name)
-    ).one()
+    session_id = new_id()
+    row = {"id": session_id, "account_id": account_id, **which, "created_at": moment, "updated_at": moment}
+    if new:
+        session.execute(_INSERT_SESSION, row)
+        return session_id
+    session.execute(upsert(session, AppSession).values(row).on_conflict_do_nothing())
+    return session.execute(_SESSION_ID, which).scalar_one()
 
 
 def load_history(session: Session, *, session_id: UUID) -> History:
     """Return what each step remembers of a session, oldest first."""
-    rows = session.execute(
-        select(Turn.processor, Turn.messages)
-        .where(Turn.session_id == session_id)
-        .order_by(Turn.id.desc())
-        .limit(MAX_TURNS)
-    ).all()
+    rows = session.execute(_NEWEST_TURNS, {"session_id": session_id}).all()
     history: dict[str, tuple[JsonObject, ...]] = {}
     for processor, messages in reversed(rows):
         history[processor] = (*history.get(processor, ()), *messages)
@@ -138,22 +143,20 @@ def remember(
 ) -> None:
     """Add one run's turn to the memory of its session, unless the session was deleted meanwhile."""
     moment = now()
-    found = session.execute(
-        update(AppSession).where(AppSession.id == session_id).values(updated_at=moment)
-    ).rowcount  # type: ignore[attr-defined] # an UPDATE's result has it
-    if not found:
+    touched = session.execute(_TOUCH_SESSION, {"which": session_id, "updated_at": moment})
+    if not cast("CursorResult[Any]", touched).rowcount:
         return
     for processor, messages in learned.items():
-        session.add(
-            Turn(
-                session_id=session_id,
-                processor=processor,
-                run_id=run_id,
-                messages=messages,
-                created_at=moment,
-            )
+        session.execute(
+            _INSERT_TURN,
+            {
+                "session_id": session_id,
+                "processor": processor,
+                "run_id": run_id,
+                "messages": messages,
+                "created_at": moment,
+            },
         )
-    session.flush()
 
 
 def list_sessions(session: Session, *, account_id: UUID, app_id: UUID, page: Page) -> list[AppSession]:

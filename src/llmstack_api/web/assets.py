@@ -36,7 +36,9 @@ class Asset:
         if not self.compressed:
             return Response(self.body, headers=headers, media_type=self.media_type)
         if _takes_gzip(request.headers.get("accept-encoding", "")):
-            return Response(self.body, headers=headers | {"Content-Encoding": "gzip"}, media_type=self.media_type)
+            return Response(
+                self.body, headers=headers | {"Content-Encoding": "gzip"}, media_type=self.media_type
+            )
         return Response(gzip.decompress(self.body), headers=headers, media_type=self.media_type)
 
 
@@ -49,5 +51,5 @@ def _takes_gzip(accept_encoding: str) -> bool:
     for item in accept_encoding.lower().split(","):
         coding, _, quality = item.replace(" ", "").partition(";q=")
         if coding == "gzip":
-            return quality.rstrip("0.") != ""  if quality else True
+            return quality.rstrip("0.") != "" if quality else True
     return False

@@ -113,7 +113,10 @@ SCHEMAS: dict[str, Any] = {
                     "type": "object",
                     "required": ["code", "message"],
                     "properties": {
-                        "code": {"type": "string", "description": "The slug that a problem's `type` would end in."},
+                        "code": {
+                            "type": "string",
+                            "description": "The slug that a problem's `type` would end in.",
+                        },
                         "message": {"type": "string"},
                         "processor": {"type": ["string", "null"], "description": "The step that failed."},
                     },

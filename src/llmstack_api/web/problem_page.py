@@ -58,7 +58,8 @@ def _sections() -> Iterator[str]:
             f'      <section class="problem" id="{escape(kind.slug)}">'
             f'<h3><a href="#{escape(kind.slug)}">{escape(kind.title)}</a></h3>'
             f'<p class="problem__facts"><code>{escape(kind.slug)}</code></p>'
-            f"<p>{_inline(kind.meaning)}</p></section>"
+            f"<p>{_inline(kind.meaning)}</p>"
+            f'<p class="problem__facts">For example: {escape(kind.example["detail"])}</p></section>'
         )
 
 

@@ -9,7 +9,8 @@ export function codeSamples({ React }) {
   function CopyButton({ text }) {
     const [copied, setCopied] = React.useState(false);
     const copy = () => navigator.clipboard.writeText(text).then(() => setCopied(true));
-    return h("button", { type: "button", className: "code-samples__copy btn", onClick: copy }, copied ? "Copied" : "Copy");
+    const label = copied ? "Copied" : "Copy";
+    return h("button", { type: "button", className: "code-samples__copy", onClick: copy }, label);
   }
 
   function CodeSamples({ samples }) {

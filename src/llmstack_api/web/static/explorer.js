@@ -18,7 +18,7 @@ const host = document.querySelector("#explorer");
 window.SwaggerUIBundle({
   domNode: host,
   url: host.dataset.document,
-  plugins: [onePasteIsEnough, liveRuns, codeSamples, foldedProblems],
+  plugins: [plain, liveRuns, codeSamples, foldedProblems],
   deepLinking: true,
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
@@ -27,11 +27,12 @@ window.SwaggerUIBundle({
   validatorUrl: null,
 });
 
-/** Asks for the token once, though the server takes it in more than one way. */
-function onePasteIsEnough() {
+/** Leaves out choices that are none: the one server, and further ways to send the same token. */
+function plain() {
   const onlyBearer = (select) => (state, ...rest) =>
     select(state, ...rest)?.filter((definition) => definition.has("bearer"));
   return {
+    wrapComponents: { ServersContainer: () => () => null },
     statePlugins: {
       auth: {
         wrapSelectors: { definitionsToAuthorize: onlyBearer, getDefinitionsByNames: onlyBearer },

@@ -21,7 +21,7 @@ export function foldedProblems({ React }) {
         h(
           "button",
           { type: "button", className: "folded-problem", "aria-expanded": false, onClick: () => setOpen(true) },
-          props.response.get("description"),
+          props.response.get("description").replaceAll("`", ""),
         ),
       ),
     );

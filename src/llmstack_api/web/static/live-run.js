@@ -54,6 +54,12 @@ export function liveRuns({ React }) {
           React.createElement(HostOfPanel, { id: keyOf(props.path, props.method) }),
           React.createElement(Responses, props),
         ),
+      // Swagger UI takes every type with "json" in it for one document.
+      responseBody: (ResponseBody) => (props) =>
+        React.createElement(ResponseBody, {
+          ...props,
+          contentType: props.contentType?.startsWith(JSON_LINES) ? "text/plain" : props.contentType,
+        }),
     },
     statePlugins: {
       spec: {

@@ -1,0 +1,155 @@
+"""The commands that the documents show are run as they stand there."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from asyncio.subprocess import PIPE
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llmstack_api.cli.demo import stitch
+from tests.command import environment, server_process
+
+ROOT = Path(__file__).parents[1]
+ADDRESS = "127.0.0.1:3000"
+BETWEEN = "----- next -----"
+TIMEOUT = 50.0
+
+CURL = """\
+#!{python}
+# The few options of curl that the documents use, for machines without it.
+import sys, urllib.request
+url, data, headers, words = None, None, {{}}, iter(sys.argv[1:])
+for word in words:
+    if word in ("-sS", "-sSN"):
+        continue
+    if word == "-H":
+        name, _, value = next(words).partition(": ")
+        headers[name] = value
+    elif word == "-d":
+        data = next(words).encode()
+    elif word == "--data-binary":
+        data = open(next(words).removeprefix("@"), "rb").read()
+    else:
+        url = word
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
+with opener.open(urllib.request.Request(url, data, headers)) as response:
+    for line in response:
+        sys.stdout.buffer.write(line)
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, what else the fence says, and its text."""
+
+    language: str
+    role: str
+    text: str
+
+
+def blocks(path: Path) -> list[Block]:
+    found = re.findall(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+    return [Block(*groups) for groups in found]
+
+
+def the_only(path: Path, language: str, role: str) -> str:
+    [text] = [block.text for block in blocks(path) if (block.language, block.role) == (language, role)]
+    return text
+
+
+def commands(path: Path) -> list[str]:
+    """Return the blocks that are run one after the other in one terminal."""
+    return [block.text for block in blocks(path) if (block.language, block.role) == ("sh", "")]
+
+
+async def run_shell(script: str, *, env: dict[str, str], folder: Path) -> list[str]:
+    """Run a script; return what each part of it printed."""
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-euo", "pipefail", "-c", script, env=env, cwd=folder, stdout=PIPE, stderr=PIPE
+    )
+    async with asyncio.timeout(TIMEOUT):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode().split(f"{BETWEEN}\n")
+
+
+def empty_folder(tmp_path: Path, *, curl: str | None) -> tuple[Path, dict[str, str]]:
+    """Make a folder as it is after the install."""
+    scripts = Path(sys.executable).parent
+    for made in (tmp_path / "venv" / "bin", tmp_path / "bin"):
+        made.mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "llmstack-api").symlink_to(scripts / "llmstack-api")
+    if curl is None:
+        stand_in = tmp_path / "bin" / "curl"
+        stand_in.write_text(CURL.format(python=sys.executable))
+        stand_in.chmod(0o755)
+    env = environment(tmp_path / "data")
+    env["PATH"] = os.pathsep.join((str(tmp_path / "bin"), str(scripts), env["PATH"]))
+    return tmp_path, env
+
+
+@pytest.mark.parametrize("curl", list(dict.fromkeys((None, shutil.which("curl")))), ids=str)
+async def test_the_first_app_of_the_readme_runs_as_it_is_written(tmp_path: Path, curl: str | None) -> None:
+    readme = ROOT / "README.md"
+    folder, env = empty_folder(tmp_path, curl=curl)
+    serve = the_only(readme, "sh", "serve").replace(
+        "venv/bin/llmstack-api serve", "exec venv/bin/llmstack-api serve"
+    )
+    async with server_process("bash", "-euc", serve, env=env, folder=folder) as server:
+        python = f"export TOKEN APP\npython - <<'PY'\n{the_only(readme, 'python', '')}PY\n"
+        script = f"\necho '{BETWEEN}'\n".join([*commands(readme), python])
+        script = script.replace(ADDRESS, server.url.removeprefix("http://"))
+        parts = await run_shell(script, env=env, folder=folder)
+    *_, blocking, streamed, from_python = parts
+    shown = json.loads(the_only(readme, "json", "blocking"))
+    answer = json.loads(blocking)
+    assert answer["output"] == shown["output"]
+    assert answer["usage"] == shown["usage"]
+    assert answer.keys() == shown.keys()
+
+    lines = [json.loads(line) for line in streamed.splitlines() if line.strip()]
+    shown_lines = [json.loads(line) for line in the_only(readme, "json", "streamed").splitlines()]
+    assert stitch(lines) == stitch(shown_lines) == answer["output"]
+    assert lines[0].keys() == shown_lines[0].keys()
+    assert lines[-1] == shown_lines[-1]
+    assert "'done': {'status': 'succeeded'" in from_python
+
+
+async def test_the_commands_of_the_operations_guide_run_as_they_are_written(tmp_path: Path) -> None:
+    guide = ROOT / "docs" / "operations.md"
+    folder, env = empty_folder(tmp_path, curl=None)
+    async with server_process(env=env, folder=folder):
+        parts = await run_shell(f"\necho '{BETWEEN}'\n".join(commands(guide)), env=env, folder=folder)
+    assert parts[0].startswith("lls_")
+    assert "website" in parts[0]
+    with sqlite3.connect(folder / "backup.db") as copy:
+        assert copy.execute("SELECT name FROM tokens").fetchall() == [("website",)]
+    copy.close()
+
+
+def test_the_install_is_from_files_that_are_there() -> None:
+    install = the_only(ROOT / "README.md", "sh", "install")
+    assert "--require-hashes -r $CLONE/requirements.lock" in install
+    assert "pip install --no-deps $CLONE" in install
+    assert "--hash=sha256:" in (ROOT / "requirements.lock").read_text()
+
+
+def test_make_has_every_target_that_is_named() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/operations.md", "CHANGELOG.md"])
+def test_every_link_within_the_repository_leads_somewhere(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
