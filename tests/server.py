@@ -62,7 +62,7 @@ async def running_server(settings: Settings) -> AsyncGenerator[RunningServer]:
             app, port=0, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2
         )
     )
-    serving = asyncio.create_task(server._serve())  # without its signal handlers
+    serving = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage] # without its signal handlers
     async with asyncio.timeout(TIMEOUT):
         while not server.started:
             if serving.done():

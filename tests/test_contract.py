@@ -89,7 +89,7 @@ async def run_example(source: str, server: RunningServer, app: str, **replaced: 
     for placeholder, value in replaced.items():
         source = source.replace(placeholder, value)
     printed: list[bytes] = []
-    await asyncio.to_thread(exec, source, {"print": printed.append})  # noqa: S102 # the example, as it stands
+    await asyncio.to_thread(exec, source, {"print": printed.append})  # the example, as it stands
     return printed
 
 

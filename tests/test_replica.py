@@ -153,7 +153,7 @@ async def test_a_lock_whose_connection_was_broken_off_is_taken_again(
     ):
         session_before = await db.read(holder, broken.id)
         await db.write(terminate, session_before)
-        while await db.read(holder, broken.id) in {session_before, None}:  # noqa: ASYNC110 # only the server knows
+        while await db.read(holder, broken.id) in {session_before, None}:  # only the server knows
             await asyncio.sleep(0)
         assert await observer.dead({broken.id}) == set()
 
@@ -174,7 +174,7 @@ async def test_after_a_restart_of_the_server_all_replicas_live_and_the_dead_are_
             await asyncio.to_thread(stoppable_postgres.stop, mode=mode)
             await asyncio.to_thread(stoppable_postgres.start)
             for replica in (patient, hasty):
-                while await db.read(holder, replica.id) is None:  # noqa: ASYNC110 # only the server knows
+                while await db.read(holder, replica.id) is None:  # only the server knows
                     await asyncio.sleep(0)
             assert await hasty.dead({patient.id, dead}) == {dead}
             assert await patient.dead({hasty.id, dead}) == set()
@@ -198,7 +198,7 @@ async def test_a_server_that_is_away_at_the_start_is_unavailable(postgresql_sett
 
 async def until_dead(observer: Replica, owner: UUID) -> None:
     """Wait until the server has noticed that a connection is gone, which takes it some milliseconds."""
-    while not await observer.dead({owner}):  # noqa: ASYNC110 # only the server knows
+    while not await observer.dead({owner}):  # only the server knows
         await asyncio.sleep(0)
 
 

@@ -105,7 +105,7 @@ async def test_a_definition_whose_processor_is_gone_is_refused_with_its_faults(d
     with pytest.raises(InvalidDefinitionError, match="does not run under this version") as caught:
         await db.read(Plans(REGISTRY).find, account_id=account_id, app_id=app_id)
 
-    assert [fault.loc for fault in caught.value.faults][0] == "processors[0].processor_slug"
+    assert caught.value.faults[0].loc == "processors[0].processor_slug"
 
 
 async def test_only_the_plans_used_last_are_kept(db: Database) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +21,7 @@ async def account_id(db: Database) -> UUID:
     return await db.write(ensure_account, "default")
 
 
-async def create(db: Database, account_id: UUID, **more: object) -> StoredApp:
+async def create(db: Database, account_id: UUID, **more: Any) -> StoredApp:
     return await db.write(service.create_app, account_id=account_id, definition=fixed(**more))
 
 

@@ -87,13 +87,13 @@ async def test_a_cancelled_read_gives_its_connection_back(postgresql_url: str) -
         task = asyncio.create_task(
             db.read(lambda session: session.execute(text("SELECT pg_sleep(30)")).close())
         )
-        while await observer.read(lambda session: session.scalar(sleeping)) == 0:  # noqa: ASYNC110 # only the server knows
+        while await observer.read(lambda session: session.scalar(sleeping)) == 0:  # only the server knows
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await db.read(count_accounts) == 0
-        while await observer.read(lambda session: session.scalar(sleeping)):  # noqa: ASYNC110 # likewise
+        while await observer.read(lambda session: session.scalar(sleeping)):  # likewise
             await asyncio.sleep(0)
     await db.close()
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from llmstack_api.engine.processor import Emit, FieldPath, Processor, ProcessorModel
 from llmstack_api.errors import ProviderFailedError
 
@@ -20,10 +22,10 @@ class ScriptInput(ProcessorModel):
 
 class ScriptOutput(ProcessorModel):
     text: str = ""
-    rows: list[Any] = []
+    rows: list[Any] = Field(default_factory=list[Any])
     first: str = ""
     echo: Any = None
-    choices: list[Any] = []
+    choices: list[Any] = Field(default_factory=list[Any])
 
 
 class Script(Processor[ScriptInput, NoConfig]):

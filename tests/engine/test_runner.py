@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -14,10 +13,9 @@ NO_PORTS = cast("Ports", None)
 
 
 @pytest.fixture(autouse=True)
-def _fresh_gate() -> Iterator[None]:
+def _fresh_gate() -> None:
     Script.gate = asyncio.Event()
     Script.closed.clear()
-    yield
 
 
 def start(

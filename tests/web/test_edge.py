@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -118,7 +119,7 @@ async def test_while_draining_reads_go_on_and_new_work_is_refused(
 async def test_a_request_id_is_kept_where_it_is_safe(
     client: httpx.AsyncClient, given: str, *, kept: bool
 ) -> None:
-    answer = await client.get("/api/apps", headers={"X-Request-Id": given.encode()})
+    answer = await client.get("/api/apps", headers=[(b"X-Request-Id", given.encode())])
 
     assert (answer.headers["x-request-id"] == given) == kept
     assert answer.headers["cache-control"] == "no-store"
@@ -175,7 +176,7 @@ async def test_a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger(client:
         body = json.dumps({"input": {"question": "x" * (size - frame)}}).encode()
         assert len(body) == size
 
-        async def dripped(body: bytes = body) -> Any:
+        async def dripped(body: bytes = body) -> AsyncGenerator[bytes]:
             for start in range(0, len(body), 300_000):
                 yield body[start : start + 300_000]
 

@@ -120,6 +120,6 @@ async def test_creating_an_app_twice_with_one_key_makes_one(client: httpx.AsyncC
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "ü"])
 async def test_a_key_that_is_none_is_a_422(client: httpx.AsyncClient, key: str) -> None:
-    answer = await client.post("/api/apps", json=ECHO, headers={"Idempotency-Key": key.encode("latin-1")})
+    answer = await client.post("/api/apps", json=ECHO, headers=[(b"Idempotency-Key", key.encode("latin-1"))])
 
     assert answer.status_code == 422

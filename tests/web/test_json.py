@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmstack_api.errors import Fault, InvalidInputError, MalformedRequestError
@@ -24,6 +24,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(JSON_VALUES)
 def test_a_storable_value_is_read_as_the_standard_library_reads_it(value: Any) -> None:
     body = json.dumps(value).encode()

@@ -8,6 +8,7 @@ from fastapi import Body, Header, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from llmstack_api.apps import examples, saving, service
+from llmstack_api.apps.answers import app_json, dump, saved_app_json
 from llmstack_api.apps.plans import compile_saved
 from llmstack_api.apps.saving import Warnings
 from llmstack_api.apps.schemas import (
@@ -18,9 +19,6 @@ from llmstack_api.apps.schemas import (
     SavedAppOut,
     SchemaOf,
     VersionOut,
-    app_json,
-    dump,
-    saved_app_json,
 )
 from llmstack_api.apps.service import StoredApp
 from llmstack_api.apps.yaml import dump_yaml, load_yaml

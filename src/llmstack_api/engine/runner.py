@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import cast
 
 import anyio
 import structlog
@@ -16,7 +16,7 @@ from llmstack_api.engine.graph import Plan, StepPlan
 from llmstack_api.engine.liquid import Budget
 from llmstack_api.engine.output import StepOutput
 from llmstack_api.engine.ports import Json, JsonObject, Ports, Usage
-from llmstack_api.engine.processor import FieldPath, StepContext, StepMemory
+from llmstack_api.engine.processor import FieldPath, ProcessorModel, StepContext, StepMemory
 from llmstack_api.engine.sink import Sink
 from llmstack_api.engine.template import Scope, ValueTemplate
 from llmstack_api.errors import (
@@ -70,7 +70,7 @@ class StepRecord:
     started_ms: float | None = None
     first_output_ms: float | None = None
     finished_ms: float | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     error: JsonObject | None = None
 
     def as_json(self) -> JsonObject:
@@ -231,10 +231,8 @@ class ActiveRun:
         except RunError as error:
             error.processor = error.processor or step.id
             self._tolerate(step, error)
-        except Exception as error:  # noqa: BLE001 # a processor's own fault becomes a record
-            log.error(
-                "processor_crashed", processor=step.processor_name, error=type(error).__name__, exc_info=error
-            )
+        except Exception as error:  # a processor's own fault becomes a record
+            log.exception("processor_crashed", processor=step.processor_name, error=type(error).__name__)
             self._tolerate(
                 step,
                 ProcessorCrashedError("The processor failed; the server's log says more.", processor=step.id),
@@ -342,7 +340,7 @@ class _Emitter:
             await asyncio.sleep(0)
 
 
-def _validated(step: StepPlan, part: str, value: Json) -> Any:
+def _validated(step: StepPlan, part: str, value: Json) -> ProcessorModel:
     model = step.processor.Input if part == "input" else step.processor.Config
     try:
         return model.model_validate(value)
@@ -355,5 +353,8 @@ def _validated(step: StepPlan, part: str, value: Json) -> Any:
 def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
     found: list[Exception] = []
     for error in group.exceptions:
-        found.extend(_leaves(error) if isinstance(error, ExceptionGroup) else [error])
+        if isinstance(error, ExceptionGroup):
+            found.extend(_leaves(cast("ExceptionGroup[Exception]", error)))
+        else:
+            found.append(error)
     return found

@@ -60,7 +60,7 @@ class LiveRun:
             ),
             streamed=prepared.streamed,
         )
-        executor.live.add(self)
+        executor.began(self)
         return self
 
     async def __aexit__(
@@ -70,7 +70,7 @@ class LiveRun:
         with anyio.CancelScope(shield=True):
             if self._outcome is None:
                 await self._settle(await self._running.stop(Ending.CANCELLED))
-        self._executor.live.discard(self)
+        self._executor.ended(self)
 
     @property
     def _running(self) -> ActiveRun:
@@ -135,6 +135,7 @@ class Executor:
         self.resources = resources
         self.plans = plans
         self.live: set[LiveRun] = set()
+        self._all_ended = asyncio.Event()
         self._turns = Turns()
         self._unstored: list[tuple[Prepared, Outcome]] = []
 
@@ -160,6 +161,17 @@ class Executor:
             if ticket is not None and not kept:
                 ticket.leave()
 
+    def began(self, run: LiveRun) -> None:
+        """Count a run in."""
+        self.live.add(run)
+        self._all_ended.clear()
+
+    def ended(self, run: LiveRun) -> None:
+        """Count a run out."""
+        self.live.discard(run)
+        if not self.live:
+            self._all_ended.set()
+
     async def store(self, prepared: Prepared, outcome: Outcome) -> Outcome:
         """Store an outcome; where the database is away, put it aside for `upkeep` and return the failure."""
         try:
@@ -178,9 +190,9 @@ class Executor:
 
     async def drain(self, grace: float) -> None:
         """Let what runs end within `grace` seconds, then cut it."""
-        with anyio.move_on_after(grace):
-            while self.live:
-                await asyncio.sleep(0.05)
+        if self.live:
+            with anyio.move_on_after(grace):
+                await self._all_ended.wait()
         async with asyncio.TaskGroup() as group:
             for run in list(self.live):
                 group.create_task(run.interrupt())

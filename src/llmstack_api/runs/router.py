@@ -1,6 +1,5 @@
 """The run endpoint, the history of runs, and sessions."""
 
-import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -33,7 +32,7 @@ from llmstack_api.web.idempotency import REPLAYED, ClaimDep
 from llmstack_api.web.paging import LINK_HEADER, PageDep, cut
 from llmstack_api.web.problems import problem, problems
 from llmstack_api.web.routing import api_router, needs
-from llmstack_api.web.streaming import StreamedAnswer, encoding_for
+from llmstack_api.web.streaming import StreamedAnswer, client_left, encoding_for
 
 router = api_router("/api")
 
@@ -168,8 +167,7 @@ async def _answer(run: LiveRun, request: Request) -> Response:
 
 
 async def _watch(request: Request, scope: anyio.CancelScope) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        await asyncio.sleep(0)
+    await client_left(request.receive)
     scope.cancel()
 
 

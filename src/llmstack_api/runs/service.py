@@ -84,11 +84,9 @@ def prepare_run(session: Session, wanted: RunWanted, *, plans: Plans, with_histo
         name=wanted.session_name,
         new=wanted.new_session,
     )
-    history = (
-        sessions.load_history(session, session_id=session_id)
-        if with_history and not wanted.new_session
-        else {}
-    )
+    history: History = {}
+    if with_history and not wanted.new_session:
+        history = sessions.load_history(session, session_id=session_id)
     session.execute(
         _INSERT_RUN,
         {

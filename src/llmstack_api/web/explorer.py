@@ -1,4 +1,4 @@
-"""The documentation in the browser: an API explorer and a page of all problems; nothing is loaded from elsewhere."""
+"""The documentation in the browser: an explorer and a page of problems; nothing comes from elsewhere."""
 
 import hashlib
 from functools import cache
@@ -23,7 +23,7 @@ _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _ASK_AGAIN = {"Cache-Control": "no-cache"}
 _PAGE = {
     **_ASK_AGAIN,
-    # Swagger UI sets style attributes and has its icons as data: URLs; scripts and requests stay within the origin.
+    # Swagger UI sets style attributes and has its icons as data: URLs; all else stays within the origin.
     "Content-Security-Policy": (
         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,6 +1,6 @@
 """The OpenAPI document: what FastAPI derives from the routes, completed by what it cannot know."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, cast
 
@@ -19,7 +19,6 @@ from llmstack_api.errors import (
     IdempotencyMismatchError,
     InvalidDefinitionError,
     LLMStackError,
-    NotFoundError,
     RunError,
     RunNotFoundError,
     SessionNotFoundError,
@@ -31,6 +30,7 @@ from llmstack_api.web.assets import Asset
 from llmstack_api.web.problem_kinds import ProblemKind, problem_kinds
 from llmstack_api.web.problems import MEDIA_TYPE, problems
 from llmstack_api.web.routing import JSON, ApiRoute, needed_scopes
+from llmstack_api.web.streaming import NDJSON
 
 VERSION = "3.2.0"
 """The first to describe a stream of objects (`itemSchema`)."""
@@ -150,7 +150,7 @@ def _missing(route: RouteContext, operation: JsonObject) -> set[int]:
         wanted.add(507)
     if _is_idempotent(operation):
         wanted.add(409)
-    # FastAPI adds its own 422 wherever anything is validated; ours stands only where there is something to send.
+    # FastAPI adds its own 422 wherever anything is validated; a malformed path is a 404 here.
     if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
     return wanted - {int(status) for status in operation["responses"]}
@@ -167,35 +167,24 @@ def _complete_problem(route: RouteContext, operation: JsonObject, status: int, r
         response["headers"] = parts.header_refs("Retry-After")
 
 
-_NOT_FOUND_BY_PARAMETER: Mapping[type[LLMStackError], str] = {
-    AppNotFoundError: "app_uuid",
-    VersionNotFoundError: "number",
-    SessionNotFoundError: "session_id",
-    RunNotFoundError: "run_id",
-    TokenNotFoundError: "token_uuid",
-}
-
-
 def _answers(route: RouteContext, operation: JsonObject, kind: ProblemKind) -> bool:
     """Tell whether an operation can answer a kind of problem that has one of its statuses."""
-    error = kind.error
-    runs_an_app = operation["operationId"].startswith("run_app")
-    if issubclass(error, RunError):
-        return runs_an_app
-    if error in (IdempotencyInProgressError, IdempotencyMismatchError):
-        return _is_idempotent(operation)
-    if error is ConflictError:
-        return not _is_idempotent(operation)
-    if error is InvalidDefinitionError:
-        return operation.get("tags") == ["Apps"] and "requestBody" in operation
-    if error is DrainingError:
-        return route.methods != {"GET"} or not isinstance(route.original_route, ApiRoute)
-    if issubclass(error, NotFoundError):
-        if error is SessionNotFoundError and runs_an_app:
-            return False
-        parameter = _NOT_FOUND_BY_PARAMETER.get(error)
-        return parameter is None or f"{{{parameter}}}" in (route.path_format or "")
-    return True
+    path = route.path_format or ""
+    runs_an_app = NDJSON in operation["responses"].get("200", {}).get("content", {})
+    idempotent = _is_idempotent(operation)
+    particular: dict[type[LLMStackError], bool] = {
+        IdempotencyInProgressError: idempotent,
+        IdempotencyMismatchError: idempotent,
+        ConflictError: not idempotent,
+        InvalidDefinitionError: operation["tags"] == ["Apps"] and "requestBody" in operation,
+        DrainingError: route.methods != {"GET"} or not isinstance(route.original_route, ApiRoute),
+        AppNotFoundError: "{app_uuid}" in path,
+        VersionNotFoundError: "{number}" in path,
+        SessionNotFoundError: "{session_id}" in path and not runs_an_app,
+        RunNotFoundError: "{run_id}" in path,
+        TokenNotFoundError: "{token_uuid}" in path,
+    }
+    return runs_an_app if issubclass(kind.error, RunError) else particular.get(kind.error, True)
 
 
 def _is_idempotent(operation: JsonObject) -> bool:
@@ -219,6 +208,9 @@ def _name_schemas(holder: JsonObject, schemas: JsonObject) -> None:
     for content in cast("dict[str, JsonObject]", holder["content"]).values():
         schema = cast("JsonObject", content["schema"])
         if "properties" in schema:
+            for part in schema["properties"].values():
+                if part.get("default") == "":  # the empty string means absent, so it is no value to take
+                    del part["default"]
             schemas[schema["title"]] = schema
             content["schema"] = {"$ref": _SCHEMAS + schema["title"]}
 
@@ -226,9 +218,10 @@ def _name_schemas(holder: JsonObject, schemas: JsonObject) -> None:
 def _add_examples(holder: JsonObject, schemas: JsonObject) -> None:
     """Put an example beside each schema that has none, made from what its properties say."""
     for content in cast("dict[str, JsonObject]", holder.get("content", {})).values():
+        schema = cast("JsonObject", content.get("schema", {}))
+        schema.pop("title", None)
         if "example" in content or "examples" in content:
             continue
-        schema = cast("JsonObject", content["schema"])
         reference = str(schema.get("$ref", ""))
         content["example"] = _example(schemas[reference.removeprefix(_SCHEMAS)] if reference else schema)
 

@@ -10,25 +10,28 @@ from llmstack_api.web.problems import PROBLEM_SCHEMA
 DESCRIPTION = """\
 Define LLM apps as text, run them over HTTP, and stream their output key by key.
 
-**Authentication.** Send a token as `Authorization: Token <token>`. `Authorization: Bearer <token>` and a header
-`Token: <token>` are the same. Each operation says which scope its token needs. In this page: **Authorize**, and paste
-the token.
+**Authentication.** Send a token as `Authorization: Token <token>`. `Authorization: Bearer <token>` and a
+header `Token: <token>` are the same. Each operation says which scope its token needs. In this page:
+**Authorize**, and paste the token.
 
 **First steps.** Create an app (*Apps*, `POST /api/apps`; the example needs no model), then run it (*Runs*,
 `POST /api/apps/{app_uuid}/run`).
 
-**Streaming.** A run with `"stream": true` answers `application/x-ndjson`: one JSON object a line. The first has
-`session` and `run`; the next ones map output keys to chunks; `errors` says what failed; the last has `done`. Strings of
-one key are concatenated, arrays appended, any other value arrives whole. Blank lines keep the connection open. A
-stream without `done` was cut off. With `Accept: text/event-stream` the same comes as server-sent events.
+**Streaming.** A run with `"stream": true` answers `application/x-ndjson`: one JSON object a line. The first
+has `session` and `run`; the next ones map output keys to chunks; `errors` says what failed; the last has
+`done`. Strings of one key are concatenated, arrays appended, any other value arrives whole. Blank lines
+keep the connection open. A stream without `done` was cut off. With `Accept: text/event-stream` the same
+comes as server-sent events.
 
-**Errors.** `application/problem+json` (RFC 9457). `type` ends in a slug, which [the list of problems](/docs/problems)
-explains; `errors` names every fault of a 422; `request_id` is that of the `X-Request-Id` header, which every answer
-has: the one you sent, or a new one.
+**Errors.** `application/problem+json` (RFC 9457). `type` ends in a slug, which [the list of
+problems](/docs/problems) explains; `errors` names every fault of a 422; `request_id` is that of the
+`X-Request-Id` header, which every answer has: the one you sent, or a new one.
 
-**Lists.** A bare array, newest first, at most `limit` rows. The next page is in the header `Link: <...>; rel="next"`.
+**Lists.** A bare array, newest first, at most `limit` rows. The next page is in the header `Link: <...>;
+rel="next"`.
 
-**Repeating requests.** With an `Idempotency-Key`, a repeated request is done once and answered as the first was.
+**Repeating requests.** With an `Idempotency-Key`, a repeated request is done once and answered as the first
+was.
 """
 
 TAGS: list[JsonObject] = [
@@ -57,7 +60,7 @@ SECURITY_SCHEMES: JsonObject = {
 
 
 def security(scopes: tuple[Scope, ...]) -> list[JsonObject]:
-    """Any scheme will do, and any one of the scopes (as role names, which OpenAPI admits for every scheme)."""
+    """Any scheme will do, with any one of the scopes: role names, which OpenAPI admits for every scheme."""
     return [{scheme: [scope.value]} for scheme in SECURITY_SCHEMES for scope in scopes]
 
 
@@ -100,8 +103,8 @@ SCHEMAS: dict[str, Any] = {
     "StreamLine": {
         "title": "StreamLine",
         "description": (
-            "One line of a streamed run: `session` and `run` (the first), chunks by output key, `errors`, or `done` "
-            "(the last)."
+            "One line of a streamed run: `session` and `run` (the first), chunks by output key, `errors`, "
+            "or `done` (the last)."
         ),
         "type": "object",
         "properties": {

@@ -45,7 +45,7 @@ class Identified(Protocol):
     """A row with an id."""
 
     @property
-    def id(self) -> Any:
+    def id(self) -> Any:  # noqa: ANN401 # a mapped attribute is a UUID on rows only
         """The UUIDv7 that orders it."""
         ...
 
@@ -54,7 +54,7 @@ Row = TypeVar("Row", bound=Identified)
 AnySelect = TypeVar("AnySelect", bound=Select[*tuple[Any, ...]])
 
 
-def newest_first(query: AnySelect, column: Any, page: Page) -> AnySelect:
+def newest_first(query: AnySelect, column: Any, page: Page) -> AnySelect:  # noqa: ANN401 # any mapped id
     """Select one row more than the page holds, so that `cut` can tell whether there is a next one."""
     if page.cursor is not None:
         query = query.where(column < page.cursor)

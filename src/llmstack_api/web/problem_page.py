@@ -26,10 +26,11 @@ def problem_page(*, static: str) -> str:
     </header>
     <main class="problems">
       <h1>Problems</h1>
-      <p>Every error is an <code>application/problem+json</code> (RFC 9457). Its <code>type</code> ends in one of the
-        slugs below and leads here; <code>detail</code> says what went wrong this time, <code>errors</code> names each
-        place on a 422, and <code>request_id</code> is what the server's log knows the request by. A run that fails
-        while it streams says the same slug as the <code>code</code> of its <code>errors</code> line.</p>
+      <p>Every error is an <code>application/problem+json</code> (RFC 9457). Its <code>type</code> ends in one
+        of the slugs below and leads here; <code>detail</code> says what went wrong this time,
+        <code>errors</code> names each place on a 422, and <code>request_id</code> is what the server's log
+        knows the request by. A run that fails while it streams says the same slug as the <code>code</code> of
+        its <code>errors</code> line.</p>
       <pre>{escape(_EXAMPLE)}</pre>
 {sections}
     </main>

@@ -65,7 +65,7 @@ class RequestModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_absent(cls, data: Any) -> Any:
+    def _drop_absent(cls, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
         required = {name for name, field in cls.model_fields.items() if field.is_required()}

@@ -161,6 +161,7 @@ class StreamedAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
+        del scope
         async with self._source as source, anyio.create_task_group() as group:
             leave = group.cancel_scope.cancel
             group.start_soon(_watch, receive, leave)
@@ -187,10 +188,14 @@ class StreamedAnswer(Response):
         await write(encoding.done(done))
 
 
-async def _watch(receive: Receive, leave: Callable[[], None]) -> None:
-    """Call `leave` when the client has gone."""
+async def client_left(receive: Receive) -> None:
+    """Wait until the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _watch(receive: Receive, leave: Callable[[], None]) -> None:
+    await client_left(receive)
     leave()
 
 

@@ -30,7 +30,9 @@ class TokenIn(RequestModel):
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["website"])]
     """What it is for."""
-    scopes: Annotated[list[Scope], Field(min_length=1, examples=[["run", "read"]])] = list(Scope)
+    scopes: Annotated[list[Scope], Field(min_length=1, examples=[["run", "read"]])] = Field(
+        default_factory=lambda: list(Scope)
+    )
     """What it may do: `run` apps, `read` everything, `write` apps and datasources, `admin` tokens and providers."""
     expires_at: Annotated[AwareDatetime, AfterValidator(_in_the_future)] | None = None
     """When it stops being valid; never, if left out."""
