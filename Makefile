@@ -51,5 +51,5 @@ lock: .venv ## resolve both lock files anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-openapi: .venv ## write the OpenAPI snapshot anew
-	$(BIN)/pytest tests/test_openapi.py --snapshot-update
+openapi: .venv ## write tests/openapi.json and docs/problems.md anew
+	UPDATE_SNAPSHOTS=1 $(BIN)/pytest -q tests/web/test_openapi.py tests/web/test_explorer.py

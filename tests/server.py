@@ -1,6 +1,7 @@
 """The real application on a real socket, in the test's own loop."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,8 +53,10 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running_server(settings: Settings) -> AsyncGenerator[RunningServer]:
-    """Serve the application of these settings on a free port of loopback."""
+async def running_server(
+    settings: Settings, *, send_buffer: int | None = None
+) -> AsyncGenerator[RunningServer]:
+    """Serve the application of these settings on a free port of loopback; `send_buffer` is in bytes."""
     configure_logging(settings)
     structlog.configure(cache_logger_on_first_use=False)  # each test has its own standard error
     app = create_app(settings)
@@ -68,7 +71,10 @@ async def running_server(settings: Settings) -> AsyncGenerator[RunningServer]:
             if serving.done():
                 raise RuntimeError("the server did not start") from serving.exception()
             await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    listener = server.servers[0].sockets[0]
+    if send_buffer is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    port = listener.getsockname()[1]
     try:
         yield RunningServer(url=f"http://127.0.0.1:{port}", app=app)
     finally:

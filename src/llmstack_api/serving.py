@@ -42,7 +42,7 @@ OPEN_FILES: Final = 65_536
 CUT_TIMEOUT: Final = 0.6
 ANSWER_TIMEOUT: Final = 0.8
 ABORT_TIMEOUT: Final = 0.25
-END_TIMEOUT: Final = 2.75
+END_TIMEOUT: Final = 2.6
 """Seconds after the grace: for cutting runs, for sending what they end with, for tasks whose client was
 disconnected (then the same again for cancelled ones), and for all of it, after which the process is ended."""
 

@@ -132,7 +132,9 @@ def test_every_operation_says_which_scopes_its_token_needs() -> None:
     needed: dict[str, set[str]] = {}
     for name, operation in operations():
         scopes = {scope for item in operation["security"] for scopes in item.values() for scope in scopes}
-        assert all(f"`{scope}`" in operation["description"].rpartition("Scope: ")[2] for scope in scopes), name
+        assert all(f"`{scope}`" in operation["description"].rpartition("Scope: ")[2] for scope in scopes), (
+            name
+        )
         assert {scheme for item in operation["security"] for scheme in item} in (schemes, set()), name
         needed[name] = scopes
     assert needed["POST /api/apps/{app_uuid}/run"] == {"run"}
@@ -140,7 +142,10 @@ def test_every_operation_says_which_scopes_its_token_needs() -> None:
     assert needed["GET /api/apps"] == {"read"}
     assert needed["POST /api/apps"] == {"write"}
     assert needed["POST /api/tokens"] == {"admin"}
-    assert {name for name, scopes in needed.items() if not scopes} == {"GET /health/live", "GET /health/ready"}
+    assert {name for name, scopes in needed.items() if not scopes} == {
+        "GET /health/live",
+        "GET /health/ready",
+    }
 
 
 def test_every_problem_an_operation_can_answer_is_documented_as_one() -> None:
@@ -181,7 +186,9 @@ def test_common_headers_are_described_once() -> None:
     for name, operation in operations():
         for status, response in operation["responses"].items():
             if status < "400":
-                assert response["headers"]["X-Request-Id"] == {"$ref": "#/components/headers/X-Request-Id"}, name
+                assert response["headers"]["X-Request-Id"] == {"$ref": "#/components/headers/X-Request-Id"}, (
+                    name
+                )
     assert document()["components"]["headers"]["X-Request-Id"]["description"]
 
 

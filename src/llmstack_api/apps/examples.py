@@ -84,6 +84,10 @@ CHANGES: dict[str, Any] = {
         "value": {"output_template": {"markdown": "> {{_inputs1.output_str}}"}, "description": None},
     },
 }
+CHANGES_YAML = """\
+name: Parrot
+description: null
+"""
 VERSIONS: Json = [{"version": 2, "created_at": _TIME}, {"version": 1, "created_at": _TIME}]
 
 APP_SCHEMA: JsonObject = {

@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from threading import Lock
+from typing import cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
+from llmstack_api.apps.service import NO_SUCH_APP
 from llmstack_api.engine.graph import Plan, Registry, compile_app
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import AppNotFoundError, InvalidDefinitionError
@@ -16,7 +18,10 @@ from llmstack_api.models import App, AppVersion
 MAX_BYTES = 16 * 1024 * 1024
 """Definitions, as JSON, whose plans are kept; a plan takes several times its definition."""
 
-_VERSION = select(App.version).where(App.id == bindparam("app_id"), App.account_id == bindparam("account_id"))
+_APPS = cast("Table", App.__table__)
+_VERSION = select(_APPS.c.version).where(
+    _APPS.c.id == bindparam("app_id"), _APPS.c.account_id == bindparam("account_id")
+)
 _DEFINITION = select(AppVersion.definition).where(
     AppVersion.app_id == bindparam("app_id"), AppVersion.number == bindparam("version")
 )
@@ -60,13 +65,15 @@ class Plans:
         """
         version = session.execute(_VERSION, {"app_id": app_id, "account_id": account_id}).scalar()
         if version is None:
-            raise AppNotFoundError("This account has no such app.")
+            raise AppNotFoundError(NO_SUCH_APP)
         key = (app_id, version)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return version, self._kept[key][0]
-        definition = session.execute(_DEFINITION, {"app_id": app_id, "version": version}).scalar_one()
+        definition = session.execute(_DEFINITION, {"app_id": app_id, "version": version}).scalar()
+        if definition is None:  # deleted since the statement before
+            raise AppNotFoundError(NO_SUCH_APP)
         plan = compile_saved(definition, self._registry)
         self._keep(key, plan, len(orjson.dumps(definition)))
         return version, plan

@@ -56,9 +56,9 @@ class DefinitionRoute(ApiRoute):
 
 router = api_router(prefix="/api", route_class=DefinitionRoute)
 
-_YAML_REQUEST: JsonObject = {
-    "requestBody": {"content": {YAML: {"schema": {"type": "string"}, "example": examples.ECHO_YAML}}}
-}
+
+def _yaml_request(example: str) -> JsonObject:
+    return {"requestBody": {"content": {YAML: {"schema": {"type": "string"}, "example": example}}}}
 
 
 def _example(example: Json, description: str, **more: Json) -> dict[str, Any]:
@@ -84,10 +84,12 @@ _APP_ANSWER: dict[str, Any] = {
         201: _example(examples.SAVED_APP, "The app was created."),
         **problems(400, 401, 403, 408, 409, 413, 415, 422),
     },
-    openapi_extra=_YAML_REQUEST,
+    openapi_extra=_yaml_request(examples.ECHO_YAML),
 )
 async def create_app(
-    definition: Annotated[Json, SchemaOf(AppDefinition), Body(openapi_examples=examples.DEFINITIONS)],
+    definition: Annotated[
+        Json, SchemaOf(AppDefinition), Body(title="AppDefinition", openapi_examples=examples.DEFINITIONS)
+    ],
     caller: CallerDep,
     resources: ResourcesDep,
     claim: ClaimDep,
@@ -167,11 +169,13 @@ async def get_app(
         200: _example(examples.CHANGED_APP, "The app in its new version."),
         **problems(400, 401, 403, 404, 408, 409, 413, 415, 422),
     },
-    openapi_extra=_YAML_REQUEST,
+    openapi_extra=_yaml_request(examples.CHANGES_YAML),
 )
 async def change_app(
     app_uuid: UUID,
-    changes: Annotated[Json, SchemaOf(AppChanges), Body(openapi_examples=examples.CHANGES)],
+    changes: Annotated[
+        Json, SchemaOf(AppChanges), Body(title="AppChanges", openapi_examples=examples.CHANGES)
+    ],
     caller: CallerDep,
     resources: ResourcesDep,
 ) -> Response:

@@ -14,6 +14,8 @@ from llmstack_api.errors import AppNotFoundError, VersionNotFoundError
 from llmstack_api.models import App, AppVersion, new_id, now
 from llmstack_api.web.paging import Page, newest_first
 
+NO_SUCH_APP = "This account has no such app."
+
 PAGE_BYTES = 8 * 1024 * 1024
 """Definitions, as JSON, that a page of apps holds; where they are large, it has fewer than asked for."""
 
@@ -57,7 +59,7 @@ def get_app(session: Session, *, account_id: UUID, app_id: UUID) -> StoredApp:
     """Return an app with its current definition."""
     row = session.execute(_current(account_id).where(App.id == app_id)).mappings().first()
     if row is None:
-        raise AppNotFoundError("This account has no such app.")
+        raise AppNotFoundError(NO_SUCH_APP)
     return StoredApp(**row)
 
 
@@ -82,10 +84,10 @@ def add_version(
     found = session.execute(
         select(App.version, App.created_at)
         .where(App.id == app_id, App.account_id == account_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).first()
     if found is None:
-        raise AppNotFoundError("This account has no such app.")
+        raise AppNotFoundError(NO_SUCH_APP)
     if found.version != base:
         return None
     number, moment = base + 1, now()
@@ -102,7 +104,7 @@ def delete_app(session: Session, *, account_id: UUID, app_id: UUID) -> None:
         delete(App).where(App.id == app_id, App.account_id == account_id).returning(App.id)
     ).first()
     if deleted is None:
-        raise AppNotFoundError("This account has no such app.")
+        raise AppNotFoundError(NO_SUCH_APP)
 
 
 def list_versions(

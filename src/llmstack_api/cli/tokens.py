@@ -99,7 +99,7 @@ def _rows(session: Session, account: str | None) -> list[tuple[str, ...]]:
             _moment(token.expires_at) if token.expires_at else "never",
             _moment(token.last_used_at) if token.last_used_at else "never",
         )
-        for token, name in session.execute(query).tuples()
+        for token, name in session.execute(query)
     ]
 
 

@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI derives from the routes, completed by what it cannot know."""
 
+import copy
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, cast
@@ -92,6 +93,7 @@ def _operations(app: FastAPI, document: JsonObject) -> Iterator[tuple[RouteConte
 
 def _complete(route: RouteContext, operation: JsonObject, schemas: JsonObject) -> None:
     operation["operationId"] = route.name
+    _restore_examples(route, operation)
     _describe_access(route, operation)
     for parameter in operation.get("parameters", ()):
         _complete_parameter(parameter)
@@ -201,6 +203,25 @@ def _complete_success(operation: JsonObject, response: JsonObject) -> None:
     headers |= parts.header_refs("X-Request-Id")
     if _is_idempotent(operation):
         headers |= parts.IDEMPOTENT_HEADERS
+
+
+def _restore_examples(route: RouteContext, operation: JsonObject) -> None:
+    """Put the examples in as they were written: FastAPI takes the nulls out of them."""
+    written: list[tuple[JsonObject, JsonObject]] = [
+        (response, operation["responses"][str(status)]) for status, response in route.responses.items()
+    ]
+    if "requestBody" in operation:
+        body = getattr(route.body_field.field_info, "openapi_examples", None)
+        extra = cast("JsonObject", route.openapi_extra or {})
+        for request in (
+            extra.get("requestBody", {}),
+            {"content": {JSON: {"examples": body}}} if body else {},
+        ):
+            written.append((request, operation["requestBody"]))
+    for source, target in written:
+        for media_type, content in cast("dict[str, JsonObject]", source.get("content", {})).items():
+            given = {key: content[key] for key in ("example", "examples") if key in content}
+            target["content"][media_type].update(copy.deepcopy(given))
 
 
 def _name_schemas(holder: JsonObject, schemas: JsonObject) -> None:
