@@ -31,7 +31,9 @@ STAND_IN = "?"
 """What a required name is taken for where the given one is refused, so that the rest can still be checked."""
 
 _SECRET_KEY = re.compile(r"(.*[_-])?api[_-]?key", re.IGNORECASE)
-_SECRET = "a definition holds no secret: set the key in the provider's settings (LLMSTACK_<PROVIDER>_API_KEY)"
+_KEY_REFUSED = (
+    "a definition holds no secret: set the key in the provider's settings (LLMSTACK_<PROVIDER>_API_KEY)"
+)
 _IDLE = "kept, but it has no effect here"
 
 APP_WITHOUT_EFFECT = frozenset({
@@ -88,7 +90,7 @@ def _refuse_secrets(value: Json, loc: str, findings: Findings) -> None:
         for key, member in cast("JsonObject", value).items():
             where = f"{loc}.{key}" if loc else key
             if is_secret_key(key):
-                findings.fault(where, _SECRET)
+                findings.fault(where, _KEY_REFUSED)
             else:
                 _refuse_secrets(member, where, findings)
     elif isinstance(value, list):

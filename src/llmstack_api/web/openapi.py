@@ -213,11 +213,8 @@ def _restore_examples(route: RouteContext, operation: JsonObject) -> None:
     if "requestBody" in operation:
         body = getattr(route.body_field.field_info, "openapi_examples", None)
         extra = cast("JsonObject", route.openapi_extra or {})
-        for request in (
-            extra.get("requestBody", {}),
-            {"content": {JSON: {"examples": body}}} if body else {},
-        ):
-            written.append((request, operation["requestBody"]))
+        requests = (extra.get("requestBody", {}), {"content": {JSON: {"examples": body}}} if body else {})
+        written += [(request, operation["requestBody"]) for request in requests]
     for source, target in written:
         for media_type, content in cast("dict[str, JsonObject]", source.get("content", {})).items():
             given = {key: content[key] for key in ("example", "examples") if key in content}

@@ -14,7 +14,9 @@ TEXT = 40 * 1024 * 1024
 """Bytes of memory that all templates of a run may fill with what they make and print."""
 
 ELEMENT = 400
-"""Tariff of looking at one element of an array or object, and of printing it."""
+"""Tariff of looking at one element of an array or object."""
+PRINTED = 800
+"""Tariff of printing one."""
 TURN = 5_000_000
 """Work after which rendering lets other tasks run."""
 _HEADER = 72
@@ -70,9 +72,13 @@ class Budget:
 
     def read(self, value: object) -> int:
         """Pay for looking at all of a value; return roughly how many characters it holds."""
+        characters, elements = self._looked_at(value)
+        return characters + _SCALAR * elements
+
+    def _looked_at(self, value: object) -> tuple[int, int]:
         if isinstance(value, str):
             self.spend(len(value) >> 2)
-            return len(value)
+            return len(value), 0
         characters = elements = 0
         pending: list[Any] = [value]
         while pending:
@@ -88,14 +94,16 @@ class Budget:
             elif kind is range:
                 elements += max(item.stop - item.start, 0)
         self.spend(elements * ELEMENT + characters)
-        return elements * _SCALAR + characters
+        return characters, elements
 
     def text_of(self, value: object) -> str:
         """Pay for a value as text; return it as Liquid prints it."""
         if isinstance(value, str):
             self.spend(len(value) >> 2)
             return value
-        self.afford(3 * self.read(value))
+        characters, elements = self._looked_at(value)
+        self.spend(elements * PRINTED + characters * 4)
+        self.afford(3 * (characters + _SCALAR * elements))
         return self.make_text(to_text(value))
 
     async def rest(self) -> None:

@@ -3,6 +3,9 @@
 import re
 from datetime import UTC, datetime
 
+from llmstack_api.engine.liquid.budget import Budget
+
+_WORK = 120_000
 _LONGEST_FORMAT = 200
 _LONGEST_DATE = 64
 _DIRECTIVE = re.compile(r"%[-_^#]?(.?)", re.DOTALL)
@@ -19,7 +22,7 @@ _SPELLINGS = (
 )
 
 
-def format_date(value: object, pattern: object) -> object:
+def format_date(budget: Budget, value: object, pattern: object) -> object:
     """Return a date as a text, by a strftime pattern; what is no date is returned as it is.
 
     A date is ISO 8601 or another common spelling, seconds since 1970, or `now` or `today`.
@@ -27,6 +30,7 @@ def format_date(value: object, pattern: object) -> object:
     Raises:
         ValueError: the pattern is too long or has an unknown directive.
     """
+    budget.spend(_WORK)
     moment = _moment(value)
     if moment is None or not isinstance(pattern, str) or not pattern:
         return value

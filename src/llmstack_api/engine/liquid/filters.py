@@ -31,7 +31,9 @@ def default(value: object, fallback: object = "", *, allow_false: object = False
 
 def json_text(budget: Budget, value: object) -> str:
     """Return a value as JSON."""
-    budget.afford(3 * budget.read(value))
+    size = budget.read(value)
+    budget.spend(4 * size)
+    budget.afford(3 * size)
     return budget.make_text(to_json(value))
 
 
@@ -104,7 +106,6 @@ _FREE: Mapping[str, Callable[..., object]] = {
     "at_least": numbers.at_least,
     "at_most": numbers.at_most,
     "ceil": numbers.ceil,
-    "date": dates.format_date,
     "default": default,
     "divided_by": numbers.divided_by,
     "first": lists.first,
@@ -126,6 +127,7 @@ _PAID: Mapping[str, Callable[..., object]] = {
     "capitalize": texts.capitalize,
     "compact": lists.compact,
     "concat": lists.concat,
+    "date": dates.format_date,
     "downcase": texts.downcase,
     "escape": texts.escape,
     "escape_once": texts.escape_once,

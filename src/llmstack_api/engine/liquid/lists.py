@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from llmstack_api.engine.liquid.budget import Budget, to_json, to_text
+from llmstack_api.engine.liquid.budget import PRINTED, Budget, to_json, to_text
 from llmstack_api.engine.liquid.numbers import Number, total
 from llmstack_api.engine.liquid.texts import concatenated
 
@@ -51,7 +51,9 @@ def _same(left: object, right: object) -> bool:
 def join(budget: Budget, value: object, separator: object = " ") -> str:
     """Return the elements as one text."""
     between = budget.text_of(separator)
-    texts = tuple(map(to_text, elements_of(budget, value)))
+    elements = elements_of(budget, value)
+    budget.spend(PRINTED * len(elements))
+    texts = tuple(map(to_text, elements))
     return concatenated(budget, texts, between)
 
 
@@ -69,10 +71,11 @@ def reverse(budget: Budget, value: object) -> list[object]:
 
 def compact(budget: Budget, value: object, key: object = None) -> list[object]:
     """Return the elements that are not nil, or whose property is not."""
+    name = None if key is None else budget.text_of(key)
     return [
         item
         for item in elements_of(budget, value)
-        if (item if key is None else _property(item, to_text(key))) is not None
+        if (item if name is None else _property(item, name)) is not None
     ]
 
 

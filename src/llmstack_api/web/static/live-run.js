@@ -110,6 +110,7 @@ async function fetchLive(url, options, open) {
         }
       } catch (error) {
         panel.broken(error);
+        reader.cancel().catch(() => {}); // it may have failed already
       }
       panel.end();
       controller.close();
