@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from llmstack_api.db import Database
+from llmstack_api.errors import StartError
 from llmstack_api.models import SCHEMA_REVISION
 
 if TYPE_CHECKING:
@@ -27,9 +28,25 @@ def current_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def known_revisions() -> list[str]:
+    """Return the revisions that this code knows, oldest first."""
+    files = (migrations_folder() / "versions").glob("[0-9]*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
+
+
 async def is_current(db: Database) -> bool:
-    """Tell whether the database is at the revision this code needs."""
-    return await db.connect(current_revision) == SCHEMA_REVISION
+    """Tell whether the database is at the revision this code needs.
+
+    Raises:
+        StartError: a newer version of this code made its tables.
+    """
+    revision = await db.connect(current_revision)
+    if revision is not None and revision not in known_revisions():
+        raise StartError(
+            f"LLMSTACK_DATABASE_URL: the database is at revision {revision}, which a newer version made; "
+            f"this one knows up to {SCHEMA_REVISION}"
+        )
+    return revision == SCHEMA_REVISION
 
 
 async def upgrade(db: Database) -> None:

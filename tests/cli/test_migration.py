@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from llmstack_api import schema
-from llmstack_api.cli.migration import migrate, revisions
+from llmstack_api.cli.migration import migrate
 from llmstack_api.db import open_database
 from llmstack_api.errors import StartError
 from llmstack_api.models import SCHEMA_REVISION
@@ -64,7 +64,7 @@ def test_a_database_of_a_newer_version_is_refused(settings: Settings) -> None:
 
 
 def test_the_newest_known_revision_is_the_one_the_code_needs() -> None:
-    assert revisions()[-1] == SCHEMA_REVISION
+    assert schema.known_revisions()[-1] == SCHEMA_REVISION
 
 
 async def test_a_dead_database_is_one_line_and_code_2(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from llmstack_api import __version__, schema
-from llmstack_api.cli.migration import revisions
 from llmstack_api.db import SQLITE, open_database
 from llmstack_api.errors import LLMStackError, ProviderNotConfiguredError, ProviderRefusedError, StartError
 from llmstack_api.listening import address, bind
@@ -144,7 +143,7 @@ async def _database(settings: Settings) -> Finding:
 
 
 def _revision(engine: str, revision: str | None) -> Finding:
-    known = revisions()
+    known = schema.known_revisions()
     if revision == SCHEMA_REVISION:
         return Finding("ok", "database", f"{engine}, at revision {revision}, which is the newest")
     if revision is not None and revision not in known:

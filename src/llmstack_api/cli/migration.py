@@ -5,7 +5,6 @@ import sys
 
 from llmstack_api import schema
 from llmstack_api.db import SQLITE, open_database
-from llmstack_api.errors import StartError
 from llmstack_api.models import SCHEMA_REVISION
 from llmstack_api.settings import Settings
 from llmstack_api.starting import refusing_to_start
@@ -25,24 +24,13 @@ def migrate(settings: Settings) -> None:
         sys.stdout.write(f"Migrated from {before or 'an empty database'} to {SCHEMA_REVISION}.\n")
 
 
-def revisions() -> list[str]:
-    """Return the revisions that this code knows, oldest first."""
-    files = (schema.migrations_folder() / "versions").glob("[0-9]*.py")
-    return sorted(file.name.partition("_")[0] for file in files)
-
-
 async def _migrate(settings: Settings) -> str | None:
     if settings.database.startswith(SQLITE):
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     db = open_database(settings.database, pool_size=1)
     try:
         before = await db.connect(schema.current_revision)
-        if before is not None and before not in revisions():
-            raise StartError(
-                f"LLMSTACK_DATABASE_URL: the database is at revision {before}, which a newer version made; "
-                f"this one knows up to {SCHEMA_REVISION}"
-            )
-        if before != SCHEMA_REVISION:
+        if not await schema.is_current(db):
             await schema.upgrade(db)
         return before
     finally:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
 
-_WORD = re.compile(r"\S*\s*")
+_WORD = re.compile(r"\S+\s*|\s+")
 
 
 class EchoInput(ProcessorModel):
@@ -41,7 +41,7 @@ class Echo(Processor[EchoInput, EchoConfig]):
     async def run(self, emit: Emit) -> None:
         """Emit `output_str`."""
         text = self.input.input_str
-        words = (match.group() for match in _WORD.finditer(text)) if self.input.stream else iter((text,))
-        for word in words:
+        words = _WORD.findall(text) if self.input.stream else [text]
+        for word in words or [""]:
             await emit.chunk("output_str", word)
             await asyncio.sleep(0)  # as a model would: each word can leave before the next one comes
