@@ -32,7 +32,7 @@ test-browser: .venv ## the docs page in headless Chromium
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi; }
 	@command -v chromium >/dev/null || { echo "make test-browser needs Chromium: install Debian's package 'chromium'." >&2; exit 1; }
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest -m browser tests/browser
 
 check: .venv ## the gate: format, lint, types, imports, tests with coverage
 	$(BIN)/ruff format --check

@@ -115,12 +115,6 @@ def _locked_file(settings: Settings) -> Generator[None]:
 # --- PostgreSQL: an advisory lock of a session -----------------------------------------------------------
 
 _LOCK = text("SELECT pg_try_advisory_lock(:key)")
-_NOTICE_DEATH = text(  # or the lock outlives a machine that disappears without a word
-    "SELECT set_config('tcp_keepalives_idle', '15', false),"
-    " set_config('tcp_keepalives_interval', '5', false),"
-    " set_config('tcp_keepalives_count', '3', false),"
-    " set_config('tcp_user_timeout', '30000', false)"
-)
 _UPTIME = text("SELECT extract(epoch FROM now() - pg_postmaster_start_time())::float8")
 _HELD = text(
     "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks"
@@ -160,7 +154,6 @@ class LockReplica:
                 lost = asyncio.Event()
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 driver.add_termination_listener(partial(_set, lost))
-                await connection.execute(_NOTICE_DEATH)
                 if not await connection.scalar(_LOCK, {"key": _key(self.id)}):
                     raise UnavailableError(AWAY)  # noqa: TRY301 # the session before is not gone yet
             except BaseException:

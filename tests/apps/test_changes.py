@@ -5,7 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
+from llmstack_api.apps import saving
 from llmstack_api.apps.yaml import load_yaml
 from llmstack_api.auth import Scope
 from tests.apps.calls import APPS, create, locs, path, without_id
@@ -79,7 +81,11 @@ async def test_a_change_is_checked_as_a_whole(client: httpx.AsyncClient) -> None
     assert (await client.get(path(app))).json()["version"] == 1
 
 
-async def test_changes_made_at_once_are_all_saved_or_clearly_refused(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("attempts", [1, saving.ATTEMPTS])
+async def test_changes_made_at_once_are_all_saved_or_clearly_refused(
+    client: httpx.AsyncClient, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "ATTEMPTS", attempts)
     app = await create(client)
     answers = await asyncio.gather(
         *[

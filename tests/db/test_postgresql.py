@@ -1,10 +1,12 @@
 """PostgreSQL: what its failures look like, and what is left after them."""
 
 import asyncio
+import socket
 import time
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -15,6 +17,7 @@ from tests.db.accounts import add_account, count_accounts, opened
 from tests.postgres import PostgresServer, free_port
 
 QUICK = 3.0
+LONG = 20.0
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,28 @@ async def test_a_read_sees_one_state(postgresql_url: str) -> None:
         assert await db.write(show) == ("read committed", "off")
 
 
+async def test_the_server_lets_go_of_what_a_vanished_process_held(postgresql_url: str) -> None:
+    names = ("tcp_keepalives_idle", "idle_in_transaction_session_timeout", "statement_timeout")
+
+    def show(session: Session) -> list[str | None]:
+        return [session.scalar(text(f"SHOW {name}")) for name in names]
+
+    async with opened(postgresql_url) as db:
+        assert await db.read(show) == ["15", "1min", "30s"]
+
+
+async def test_a_connection_watches_its_server(postgresql_url: str) -> None:
+    async with opened(postgresql_url) as db:
+
+        def options(connection: Connection) -> list[int]:
+            driver: Any = connection.connection.driver_connection
+            end = driver._transport.get_extra_info("socket")
+            wanted = ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE))
+            return [end.getsockopt(level, name) for level, name in wanted]
+
+        assert await db.peek(options) == [1, 15]
+
+
 async def test_a_statement_prepared_before_a_migration_fails_once_at_most(postgresql_url: str) -> None:
     everything = text("SELECT * FROM accounts")
 
@@ -83,7 +108,7 @@ async def test_a_cancelled_read_gives_its_connection_back(postgresql_url: str) -
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()"
     )
     db = open_database(postgresql_url, pool_size=1)
-    async with opened(postgresql_url) as observer, asyncio.timeout(2 * QUICK):
+    async with opened(postgresql_url) as observer, asyncio.timeout(LONG):
         task = asyncio.create_task(
             db.read(lambda session: session.execute(text("SELECT pg_sleep(30)")).close())
         )

@@ -261,6 +261,13 @@ def test_options_keep_the_type_of_their_value() -> None:
     assert [type(value) for value in kept] == [type(value) for value in values]
 
 
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, None])
+def test_an_option_is_a_single_value(value: Any) -> None:
+    found = faults(input_fields=[{"name": "q", "type": "select", "options": [{"value": value}]}])
+
+    assert found == {"input_fields[0].options[0].value": "must be a string, a number, true or false"}
+
+
 def test_presentation_fields_of_upstream_are_kept_with_a_warning_each() -> None:
     assert warnings(
         slug="website-chatbot",

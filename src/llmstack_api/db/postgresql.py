@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import AdaptedConnection, Connection, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -35,6 +34,13 @@ _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
     (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 10_000),
 ]
+# so that the server lets go of what a process held that disappeared without a word
+_SESSION_SETTINGS = {
+    "idle_in_transaction_session_timeout": 60_000,
+    "tcp_keepalives_idle": 15,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
 
 
 class PostgreSQLDatabase:
@@ -120,7 +126,9 @@ async def _transaction(
 def postgresql_engine(
     url: str, *, statement_timeout: float = STATEMENT_TIMEOUT, **options: object
 ) -> AsyncEngine:
-    """Make an engine whose connections notice a dead server, and are not given out when one died idle."""
+    """Make an engine that notices a dead server, and whose own death the server notices."""
+    session_settings = {**_SESSION_SETTINGS, "statement_timeout": round(statement_timeout * 1000)}
+    prepare = "; ".join(f"SET {name} = {value}" for name, value in session_settings.items())
     engine = create_async_engine(
         url,
         connect_args={
@@ -133,25 +141,23 @@ def postgresql_engine(
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: DBAPIConnection, _record: object) -> None:
-        transport = _driver(connection)._transport  # noqa: SLF001 # asyncpg has no other way to its socket
-        _watch(transport.get_extra_info("socket"))
+    def _connected(connection: AdaptedConnection, _record: object) -> None:
+        _watch(connection.driver_connection)
+        connection.run_async(lambda driver: driver.execute(prepare))
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def _given_out(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
-        # what a ping would find after a restart, without its round trip
-        if _driver(connection).is_closed():
+    def _given_out(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
+        driver: Any = connection.driver_connection
+        if driver.is_closed():  # what a ping would find after a restart, without its round trip
             raise InvalidatePoolError
 
     return engine
 
 
-def _driver(connection: DBAPIConnection) -> Any:  # noqa: ANN401 # asyncpg is untyped
-    return connection.driver_connection  # type: ignore[attr-defined] # SQLAlchemy's adapter has it
-
-
-def _watch(connection: socket.socket) -> None:
+def _watch(driver: Any) -> None:  # noqa: ANN401 # asyncpg is untyped
     """Give up on a peer that is silent for half a minute, or acknowledges nothing for 10 s."""
+    transport = driver._transport  # noqa: SLF001 # there is no other way to the socket
+    connection = transport.get_extra_info("socket")
     if connection.family == socket.AF_UNIX:
         return
     for level, name, value in _SOCKET_OPTIONS:

@@ -46,8 +46,6 @@ def _report(
 def _is_judged_at_run(item: Mapping[str, Any], value: Json) -> bool:
     """Tell whether the fault lies in a template, whose value is not known yet."""
     for position, part in enumerate(item["loc"], start=1):
-        if is_templated(value):
-            return True
         try:
             value = value[part]
         except (KeyError, IndexError, TypeError):

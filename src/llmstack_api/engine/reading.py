@@ -139,10 +139,8 @@ def _mend(left: JsonObject, loc: _Loc) -> None:
             left[key][index].pop(part, None)
         case ("name",):
             left["name"] = STAND_IN
-        case (key, *_):
-            left.pop(str(key), None)
         case _:
-            left.clear()
+            left.pop(str(loc[0]), None)
 
 
 # --- what has no effect ----------------------------------------------------------------------------------

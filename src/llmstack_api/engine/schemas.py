@@ -9,7 +9,7 @@ from llmstack_api.engine.definition import InputField
 from llmstack_api.engine.graph import Plan, StepPlan
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.engine.processor import FieldPath, Processor
-from llmstack_api.engine.shapes import ANYTHING, NoSuchFieldError, at, shape_of
+from llmstack_api.engine.shapes import ANYTHING, at, shape_of
 from llmstack_api.engine.strict import is_absent
 from llmstack_api.engine.template import Constant, Elements, Members, ValueTemplate, Variable
 
@@ -88,10 +88,7 @@ def _variable_schema(path: FieldPath, plan: Plan) -> JsonObject:
     if root == "_inputs0":
         return _input_variable_schema(rest, plan.input_fields)
     step = _step_named(str(root), plan)
-    try:
-        schema = at(shape_of(step.processor.Output), rest)
-    except NoSuchFieldError:
-        return {"type": "null"}
+    schema = at(shape_of(step.processor.Output), rest)
     return _or_null(schema) if step.tolerant else schema
 
 

@@ -91,7 +91,7 @@ async def _attempt(
             raise
         failure = ProviderTimeoutError(f"{endpoint.name} sent nothing for {idle_timeout:g} seconds.")
     except httpx.ReadError as error:
-        failure = _broken(endpoint, error, what="The connection to {} broke off.")
+        failure = _broken(endpoint, error, what="{} broke the connection off.")
         if not reader.started:
             # The first reset is most often that of a kept connection, which the server was just closing.
             pause = _backoff(number) if number else 0.0

@@ -33,23 +33,6 @@ _EVENTS = (
     'id: 4\nevent: done\ndata: {"done":{"status":"succeeded","usage":{"input_tokens":12,"output_tokens":2}}}\n\n'
 )
 
-STREAM_LINE: JsonObject = {
-    "title": "StreamLine",
-    "description": "One line of a streamed run.",
-    "type": "object",
-    "properties": {
-        "session": {"type": "object", "description": "First line: the session."},
-        "run": {"type": "object", "description": "First line: the run."},
-        "errors": {
-            "type": "array",
-            "description": "What failed; `done` follows.",
-            "items": {"type": "object"},
-        },
-        "done": {"type": "object", "description": "Last line: `status` and `usage`."},
-    },
-    "additionalProperties": {"description": "A chunk of the value of an output key."},
-}
-
 RUN_ANSWERS: dict[str, Any] = {
     "description": "The whole answer; or, with `stream` true, chunks as they are made.",
     "content": {

@@ -115,7 +115,7 @@ _SAID: dict[str, tuple[str, dict[str, str]]] = {
         "The provider 'openai' refused the request (HTTP 404). It said: \"The model 'gpt-0' does not exist\"",
         {},
     ),
-    "provider-failed": ("The connection to The provider 'openai' broke off.", {}),
+    "provider-failed": ("The provider 'openai' broke the connection off.", {}),
     "provider-busy": ("The provider 'openai' is too busy (HTTP 429).", {}),
     "provider-timeout": ("The provider 'openai' sent nothing for 60 seconds.", {}),
     "step-timeout": ("The step took longer than 120 s.", {}),

@@ -9,6 +9,8 @@ from llmstack_api.engine.liquid.texts import concatenated
 
 _COMPARISON = 400
 """Work of comparing two elements, beside their text."""
+_ADDITION = 4_000
+"""Work of adding an element that is a decimal number in a text."""
 _SLOT = 40
 """Bytes that an element of an array fills, at most, beside its text."""
 _HASHABLE = (str, int, float, bool, type(None))
@@ -88,7 +90,7 @@ def map_(budget: Budget, value: object, key: object) -> list[object]:
 def sum_(budget: Budget, value: object, key: object = None) -> Number:
     """Return the sum of the elements, or of a property of each."""
     values = elements_of(budget, value) if key is None else map_(budget, value, key)
-    budget.spend(_COMPARISON * len(values))
+    budget.spend(_ADDITION * len(values))
     return total(values)
 
 

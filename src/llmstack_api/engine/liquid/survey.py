@@ -43,6 +43,8 @@ STREAMED = frozenset({"append", "default", "downcase", "escape", "prepend", "upc
 """Filters that can work on a text while it comes."""
 
 _NODE = 2_500
+_CELL = 12_000
+"""Work of what a `tablerow` prints around each of its elements."""
 _EXPRESSION = 2_500
 _CHARACTER = 10
 """Work for each character of a path or a literal text."""
@@ -131,14 +133,14 @@ class _Surveyor:
         loops += isinstance(node, ForNode | TablerowNode)
         for child in node.children(self._context):
             if isinstance(child, BlockNode):
-                self._block(child, loops)
+                self._block(child, loops, _CELL if isinstance(node, TablerowNode) else _NODE)
             else:
                 cost += self._node(child, loops=loops)
         self._scopes.pop()
         return cost
 
-    def _block(self, block: BlockNode, loops: int) -> None:
-        cost = _NODE + sum([self._node(node, loops=loops) for node in block.nodes])
+    def _block(self, block: BlockNode, loops: int, entry: int) -> None:
+        cost = entry + sum([self._node(node, loops=loops) for node in block.nodes])
         block.nodes.insert(0, Toll(block.token, cost))
 
     def _expression(self, expression: Expression, depth: int) -> int:

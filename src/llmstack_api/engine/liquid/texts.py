@@ -282,7 +282,7 @@ def base64_url_safe_decode(budget: Budget, value: object) -> str:
 def _utf8(budget: Budget, value: object) -> bytes:
     text = budget.text_of(value)
     budget.afford(size_of(text) * 2)
-    budget.spend(len(text) * 3)
+    budget.spend(size_of(text) * 5)
     return text.encode()
 
 
