@@ -158,6 +158,24 @@ async def test_a_lock_whose_connection_was_broken_off_is_taken_again(
         assert await observer.dead({broken.id}) == set()
 
 
+async def test_who_has_just_taken_its_lock_again_gives_the_others_time(
+    postgresql_settings: Settings, postgresql_url: str
+) -> None:
+    dead = new_id()
+    async with (
+        opened(postgresql_url) as db,
+        hold_replica(postgresql_settings, db, grace=2) as replica,
+        asyncio.timeout(2 * QUICK),
+    ):
+        await until_dead(replica, dead)
+        session_before = await db.read(holder, replica.id)
+        await db.write(terminate, session_before)
+        while await db.read(holder, replica.id) in {session_before, None}:  # only the server knows
+            await asyncio.sleep(0)
+        assert await replica.dead({dead}) == set()
+        await until_dead(replica, dead)
+
+
 async def test_after_a_restart_of_the_server_all_replicas_live_and_the_dead_are_told_later(
     stoppable_postgres: PostgresServer, postgresql_settings: Settings
 ) -> None:

@@ -32,10 +32,14 @@ def make_definition(keys: dict[str, Any], output: Any, steps: list[Any], fields:
     return {"name": "x", "output": output, "processors": steps, "input_fields": fields, **keys}
 
 
+def with_question(step_input: dict[str, Any]) -> Any:
+    return {"question": "why?", **step_input}
+
+
 STEPS = st.builds(
     make_step,
     parts("id", "timeout", "on_error", "icon", "api_key", "provider_slug", "processor_slug"),
-    VALUES | st.builds(lambda more: {"question": "why?", **more}, parts("messages", "count", "payload")),
+    VALUES | parts("messages", "count", "payload").map(with_question),
     VALUES | parts("k", "mode", "base_url", "links", "low", "use_azure_if_available"),
 )
 FIELDS = parts("name", "type", "default", "options", "required", "help")

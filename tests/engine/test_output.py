@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from llmstack_api.engine.output import StepOutput, lookup
+from llmstack_api.errors import OutputTooLargeError
 
 CONTENT = ("choices", 0, "content")
 
@@ -130,3 +131,22 @@ async def test_following_what_a_step_never_emitted_is_null() -> None:
 )
 def test_lookup_follows_paths_as_liquid_does(path: tuple[str | int, ...], found: Any) -> None:
     assert lookup({"a": [{"b": 1}, {"b": 2}], "text": "abc", "none": None}, path) == found
+
+
+async def test_what_a_receiver_raises_is_its_followers_failure_and_not_the_producers() -> None:
+    class Full(Seen):
+        def text(self, chunk: str) -> None:
+            raise OutputTooLargeError(chunk)
+
+    output, seen = StepOutput(), Seen()
+    full = asyncio.create_task(output.follow(("text",), Full()))
+    fine = asyncio.create_task(output.follow(("text",), seen))
+    await asyncio.sleep(0)
+    output.append_text(("text",), "a")
+    with pytest.raises(OutputTooLargeError):
+        await settled(full)
+    output.append_text(("text",), "b")
+    output.end()
+    await settled(fine)
+
+    assert seen.got == ["a", "b"]

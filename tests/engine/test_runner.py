@@ -176,7 +176,8 @@ async def test_a_crash_of_a_processor_is_a_typed_error_that_tells_nothing(
 
     assert [(error.slug, error.status) for error in outcome.errors] == [("processor-crashed", 500)]
     assert "secret" not in str(outcome.errors[0])
-    assert "processor_crashed" in capsys.readouterr().out
+    logged = capsys.readouterr()
+    assert "processor_crashed" in logged.out + logged.err
 
 
 async def test_a_step_over_its_timeout_fails_by_name() -> None:
@@ -277,3 +278,26 @@ async def test_a_branch_not_taken_waits_for_nothing() -> None:
     Script.gate.set()
 
     assert stitch(await lines(active)) == {"a": "no", "b": "at once "}
+
+
+async def test_a_text_that_is_repeated_without_bound_is_refused_by_the_budget() -> None:
+    outcome = await run({"a": "{{_inputs0.q}} " * 100}, inputs={"q": "x" * 1_000_000}, max_output_chars=10**9)
+
+    assert [(error.slug, error.status) for error in outcome.errors] == [("template-error", 422)]
+
+
+async def test_a_value_in_many_keys_counts_each_time() -> None:
+    outcome = await run({f"k{n}": "{{_inputs0.q}}" for n in range(100)}, inputs={"q": ["x" * 100_000]})
+
+    assert [error.slug for error in outcome.errors] == ["output-too-large"]
+
+
+async def test_the_bound_of_a_run_is_not_tolerated_as_a_steps_failure() -> None:
+    outcome = await run(
+        {"a": "{{_inputs1.text}}", "b": "{{_inputs1.text}}", "c": "{{_inputs1.text}}"},
+        step("!big !big", on_error="continue"),
+        max_output_chars=450_000,
+    )
+
+    assert outcome.ending == Ending.FAILED
+    assert [error.slug for error in outcome.errors] == ["output-too-large"]

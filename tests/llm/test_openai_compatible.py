@@ -179,7 +179,7 @@ async def test_an_answer_that_is_whole_stays_so_whatever_becomes_of_the_connecti
     ("name", "text", "says"),
     [
         ("cut", "half an ", "broke off"),
-        ("drop", "word0 word1 word2 ", "broke off"),
+        ("drop", "word0 word1 word2 ", "broke the connection off"),
         ("malformed", "good too ", "makes no sense"),
         ("error-event", "word0 word1 ", "ran out of memory"),
         ("html", "", "did not answer with a chat completion"),
@@ -284,7 +284,7 @@ async def test_a_reset_before_the_answer_is_tried_again(model: FakeModel, talk: 
     conversation = talk("drop-before:times=2")
     await conversation.ask()
     assert conversation.text() == QUESTION
-    with pytest.raises(ProviderFailedError, match="broke off"):
+    with pytest.raises(ProviderFailedError, match="broke the connection off"):
         await talk("drop-before").ask()
     assert len(model.requests) == 6
 

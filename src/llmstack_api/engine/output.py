@@ -6,6 +6,7 @@ from typing import Protocol, cast
 
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.processor import FieldPath
+from llmstack_api.errors import RunError
 
 _UNSET = object()
 
@@ -26,15 +27,25 @@ class Receiver(Protocol):
         ...
 
 
+class _Follower:
+    """One who follows a stream. What its receiver raises is its own failure, not the producer's."""
+
+    __slots__ = ("failure", "receiver")
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.failure: RunError | None = None
+
+
 class _Stream:
     """A string or an array that grows."""
 
-    __slots__ = ("is_text", "parts", "receivers")
+    __slots__ = ("followers", "is_text", "parts")
 
     def __init__(self, *, is_text: bool) -> None:
         self.is_text = is_text
         self.parts: list[Json] = []
-        self.receivers: list[Receiver] = []
+        self.followers: list[_Follower] = []
 
     def joined(self) -> Json:
         return "".join(cast("list[str]", self.parts)) if self.is_text else list(self.parts)
@@ -66,15 +77,21 @@ class StepOutput:
         """Append to the string at a path."""
         stream = self._streams.get(path) or self._open(path, is_text=True)
         stream.parts.append(chunk)
-        for receiver in stream.receivers:
-            receiver.text(chunk)
+        for follower in stream.followers:
+            try:
+                follower.receiver.text(chunk)
+            except RunError as error:
+                self._drop(follower, error)
 
     def append_item(self, path: FieldPath, element: Json) -> None:
         """Append to the array at a path."""
         stream = self._streams.get(path) or self._open(path, is_text=False)
         stream.parts.append(element)
-        for receiver in stream.receivers:
-            receiver.items([element])
+        for follower in stream.followers:
+            try:
+                follower.receiver.items([element])
+            except RunError as error:
+                self._drop(follower, error)
 
     def set(self, path: FieldPath, value: Json) -> None:
         """Set the value at a path, whole."""
@@ -85,6 +102,10 @@ class StepOutput:
         """Nothing more will come; every waiting reader gets what there is."""
         self._failed = failed
         self._document = self.document()
+        self._wake()
+
+    def _drop(self, follower: _Follower, error: RunError) -> None:
+        follower.failure = follower.failure or error
         self._wake()
 
     def _open(self, path: FieldPath, *, is_text: bool) -> _Stream:
@@ -112,7 +133,11 @@ class StepOutput:
             await self._change()
 
     async def follow(self, path: FieldPath, receiver: Receiver) -> None:
-        """Hand the field at a path over as it grows; return when it is whole."""
+        """Hand the field at a path over as it grows; return when it is whole.
+
+        Raises:
+            RunError: what the receiver raised.
+        """
         path = self._resolved(path)
         while True:
             stream = self._streams.get(path)
@@ -136,12 +161,15 @@ class StepOutput:
                 receiver.items(stream.joined())
         if self.ended:
             return
-        stream.receivers.append(receiver)
+        follower = _Follower(receiver)
+        stream.followers.append(follower)
         try:
-            while not self.ended:
+            while not self.ended and follower.failure is None:
                 await self._change()
         finally:
-            stream.receivers.remove(receiver)
+            stream.followers.remove(follower)
+        if follower.failure is not None:
+            raise follower.failure
 
     async def _change(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import cast
 
 import anyio
+import orjson
 import structlog
 from pydantic import ValidationError
 
@@ -262,7 +263,7 @@ class ActiveRun:
         record = self.records[step.id]
         record.status, record.finished_ms = "failed", self.elapsed_ms()
         record.error = {"code": error.slug, "message": str(error)}
-        if not step.tolerant:
+        if not step.tolerant or isinstance(error, OutputTooLargeError):  # that bound is the run's
             raise error
         self._outputs[step.id].end(failed=True)
 
@@ -285,10 +286,17 @@ class _Key:
         self._run.sink.text(self._key, chunk)
 
     def items(self, elements: list[Json]) -> None:
+        self._run.spend(_size(elements))
         self._run.sink.items(self._key, elements)
 
     def value(self, value: Json) -> None:
+        self._run.spend(_size(value))
         self._run.sink.value(self._key, value)
+
+
+def _size(value: Json) -> int:
+    """Return about how many characters a value is."""
+    return len(value) if isinstance(value, str) else len(orjson.dumps(value))
 
 
 class _Emitter:
@@ -311,14 +319,14 @@ class _Emitter:
     async def item(self, path: str | FieldPath, element: Json) -> None:
         """See `Emit`."""
         self._started()
+        self._run.spend(_size(element))
         self._output.append_item((path,) if isinstance(path, str) else path, element)
         await self._pause()
 
     async def value(self, path: str | FieldPath, value: Json) -> None:
         """See `Emit`."""
         self._started()
-        if isinstance(value, str):
-            self._run.spend(len(value))
+        self._run.spend(_size(value))
         self._output.set((path,) if isinstance(path, str) else path, value)
         await self._pause()
 

@@ -22,6 +22,12 @@ from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.processor import FieldPath
 from llmstack_api.engine.textfilters import TextFilter, text_filter
 
+_FILTERED = 20
+"""Work of a filter for each character."""
+
+_ANY_STEP = ("_inputs",)
+"""What `{{_inputs[n].x}}` names: a step that is known only at run."""
+
 MAX_DEPTH = 32
 """Deepest nesting of arrays and objects around a template."""
 
@@ -136,10 +142,10 @@ class TextTemplate:
         context = new_context(self.template, scope, budget)
         for node in self.template.nodes:
             if isinstance(node, Text):
-                receiver.text(node.text)
+                receiver.text(budget.make_text(node.text))
             elif isinstance(node, Bare):
                 filters = [text_filter(call.name, *await call.evaluate(context)) for call in node.filters]
-                following = _Following(receiver, filters)
+                following = _Following(receiver, filters, budget)
                 await scope.follow(node.path, following)
                 following.end()
             else:
@@ -167,15 +173,17 @@ class _Gathered:
 class _Following:
     """Passes a growing field on as text, through filters that work on a text while it comes."""
 
-    def __init__(self, receiver: Receiver, filters: list[TextFilter]) -> None:
+    def __init__(self, receiver: Receiver, filters: list[TextFilter], budget: Budget) -> None:
         self._receiver = receiver
         self._filters = filters
+        self._budget = budget
 
     def text(self, chunk: str) -> None:
         for item in self._filters:
+            self._budget.spend(_FILTERED * len(chunk))
             chunk = item.feed(chunk)
         if chunk:
-            self._receiver.text(chunk)
+            self._receiver.text(self._budget.make_text(chunk))
 
     def items(self, elements: list[Json]) -> None:
         self.text(to_text(elements))
@@ -191,7 +199,7 @@ class _Following:
             for later in self._filters[position + 1 :]:
                 rest = later.feed(rest)
             if rest:
-                self._receiver.text(rest)
+                self._receiver.text(self._budget.make_text(rest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +286,11 @@ class _Compiler:
         except TemplateSyntaxError as error:
             self._findings.fault(loc, str(error))
             return Constant(None)
-        self.uses.extend(Use(loc, reference.path) for reference in template.references)
+        self.uses.extend(
+            Use(loc, reference.path)
+            for reference in template.references
+            if not (reference.dynamic and reference.path == _ANY_STEP)
+        )
         nodes = template.nodes
         if self._trimmed:
             nodes = tuple(node for node in nodes if not (isinstance(node, Text) and not node.text.strip()))

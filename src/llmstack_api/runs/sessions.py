@@ -8,13 +8,14 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Table, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from llmstack_api.apps.service import get_app
+from llmstack_api.apps.service import NO_SUCH_APP, get_app
 from llmstack_api.db import upsert
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.engine.runner import History
-from llmstack_api.errors import SessionNotFoundError, UnavailableError
+from llmstack_api.errors import AppNotFoundError, SessionNotFoundError, UnavailableError
 from llmstack_api.models import AppSession, Turn, new_id, now
 from llmstack_api.web.paging import Page, newest_first
 
@@ -114,7 +115,11 @@ class Remembered:
 
 
 def ensure_session(session: Session, *, account_id: UUID, app_id: UUID, name: str, new: bool = False) -> UUID:
-    """Return the row of a session, made if it is new to this app; `new` says that it surely is."""
+    """Return the row of a session, made if it is new to this app; `new` says that it surely is.
+
+    Raises:
+        AppNotFoundError: the app is being deleted.
+    """
     which = {"app_id": app_id, "name": name}
     known = None if new else session.execute(_SESSION_ID, which).scalar()
     if known is not None:
@@ -122,10 +127,13 @@ def ensure_session(session: Session, *, account_id: UUID, app_id: UUID, name: st
     moment = now()
     session_id = new_id()
     row = {"id": session_id, "account_id": account_id, **which, "created_at": moment, "updated_at": moment}
+    statement = _INSERT_SESSION if new else upsert(session, AppSession).on_conflict_do_nothing()
+    try:
+        session.execute(statement, row)
+    except IntegrityError as error:  # the app was deleted since it was looked up
+        raise AppNotFoundError(NO_SUCH_APP) from error
     if new:
-        session.execute(_INSERT_SESSION, row)
         return session_id
-    session.execute(upsert(session, AppSession).values(row).on_conflict_do_nothing())
     return session.execute(_SESSION_ID, which).scalar_one()
 
 

@@ -5,13 +5,15 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict
 from starlette.requests import ClientDisconnect
 
 from llmstack_api.auth import Caller, Scope
-from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.ports import Json
+from llmstack_api.engine.strict import StrictModel
 from llmstack_api.errors import (
     BodyTooLargeError,
     ForbiddenError,
@@ -25,6 +27,9 @@ from llmstack_api.web.json import parse_json
 JSON = "application/json"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_LARGE = 65_536
+"""Bytes from which on a body is parsed in a thread, so that nobody waits for it."""
 
 _CLIENT_LEFT = 499
 """Status in the access log of a request whose client left before its body was whole."""
@@ -58,22 +63,10 @@ def needed_scopes(route: APIRoute) -> tuple[Scope, ...]:
     return getattr(route.endpoint, "needed_scopes", default)
 
 
-class RequestModel(BaseModel):
-    """A request body: unknown keys are refused; null and the empty string mean absent where a key is optional."""
+class RequestModel(StrictModel):
+    """A request body."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_absent(cls, data: Json) -> Json:
-        if not isinstance(data, dict):
-            return data
-        required = {name for name, field in cls.model_fields.items() if field.is_required()}
-        return {
-            key: value
-            for key, value in cast("JsonObject", data).items()
-            if key in required or key not in cls.model_fields or (value is not None and value != "")
-        }
+    model_config = ConfigDict(frozen=True)
 
 
 class _ParsedRequest(Request):
@@ -112,7 +105,8 @@ class ApiRoute(APIRoute):
                 raw = await _read_body(request)
             except ClientDisconnect:
                 return Response(status_code=_CLIENT_LEFT)
-            value = self._reader(request)(raw)
+            read = self._reader(request)
+            value = read(raw) if len(raw) < _LARGE else await to_thread.run_sync(read, raw)
             return await handler(_ParsedRequest(request, raw, value))
 
         return handle

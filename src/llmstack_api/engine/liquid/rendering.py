@@ -212,17 +212,10 @@ class PricedOutput(OutputNode):
 
     __slots__ = ()
 
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        """Print the value."""
-        return _print(self.expression.evaluate(context), _budget(context), buffer)
-
     async def render_to_output_async(self, context: RenderContext, buffer: TextIO) -> int:
         """Print the value."""
-        return _print(await self.expression.evaluate_async(context), _budget(context), buffer)
-
-
-def _print(value: object, budget: Budget, buffer: TextIO) -> int:
-    return buffer.write(value if isinstance(value, str) else budget.text_of(value))
+        value = await self.expression.evaluate_async(context)
+        return buffer.write(value if isinstance(value, str) else _budget(context).text_of(value))
 
 
 @contextmanager
