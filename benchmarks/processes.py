@@ -61,11 +61,12 @@ def free_port() -> int:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return this process's environment without proxies and settings that would change what is measured."""
+    """Return this process's environment without what would change what is measured: proxies, settings, no bytecode."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy") and not name.startswith(("LLMSTACK_", "UVICORN_", "WEB_"))
+        if not name.lower().endswith("_proxy")
+        and not name.startswith(("LLMSTACK_", "UVICORN_", "WEB_", "PYTHONDONTWRITEBYTECODE"))
     }
     return kept | extra
 

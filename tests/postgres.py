@@ -29,6 +29,13 @@ OPTIONS = {
     "autovacuum": "off",
 }
 
+# our end of its standard input closes when we end, however we end
+UNDERTAKER = """
+read _
+if [ -f "$0/data/postmaster.pid" ]; then kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")"; fi
+rm -rf "$0"
+"""
+
 
 class PostgresError(Exception):
     """A command of PostgreSQL that failed, with what it said."""
@@ -98,8 +105,8 @@ class PostgresServer:
 def running_postgres() -> Generator[PostgresServer]:
     """Make a cluster in a new folder, run a server on it, and remove both."""
     uid = NOBODY if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    with tempfile.TemporaryDirectory(prefix="llmstack-postgres-") as name:
-        folder = Path(name)
+    folder = Path(tempfile.mkdtemp(prefix="llmstack-postgres-"))
+    with removed_in_any_case(folder):
         if uid is not None:
             os.chown(folder, uid, uid)
         server = PostgresServer(find_binaries(folder, uid=uid), folder, uid)
@@ -109,6 +116,17 @@ def running_postgres() -> Generator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def removed_in_any_case(folder: Path) -> Generator[None]:
+    """Remove the server and its folder when the context ends, or when this process is killed in it."""
+    command = ["/bin/sh", "-c", UNDERTAKER, str(folder)]
+    undertaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 # fixed
+    try:
+        yield
+    finally:
+        undertaker.communicate(timeout=WAIT)
 
 
 def find_binaries(folder: Path, *, uid: int | None) -> Path:
