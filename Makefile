@@ -25,7 +25,7 @@ serve: .venv ## serve on http://127.0.0.1:3000
 	$(BIN)/llmstack-api serve
 
 test: .venv ## all tests but the browser's, on SQLite and PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 test-browser: .venv ## the docs page in headless Chromium
 	@command -v chromium >/dev/null || { \

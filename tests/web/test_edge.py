@@ -148,7 +148,7 @@ BAD_BODIES: list[tuple[bytes, int, str]] = [
     (b'{"input": {"question": "a\\u0000b"}}', 422, "invalid-input"),
     (b'{"input": {"qu\\u0000estion": "x"}}', 422, "invalid-input"),
     (b'{"input": {"question": "\\ud800"}}', 0, ""),
-    (b'{"input": {"question": "\xed\xa0\x80"}}', 400, "malformed-request"),
+    (b'{"input": {"question": "\xed\xa0\x80"}}', 422, "invalid-input"),
     (b'{"input": {"question": 123456789012345678901234567890}}', 0, ""),
 ]
 
