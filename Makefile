@@ -47,6 +47,7 @@ format: .venv ## format and fix what can be fixed
 
 bench: .venv ## measure against a bare pass-through, side by side
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.leaving
 
 lock: .venv ## resolve both lock files anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header pyproject.toml -o requirements.lock

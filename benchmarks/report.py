@@ -132,7 +132,6 @@ def figures(rounds: Sequence[Round], resources: Resources, *, plan: Plan) -> lis
             "ms",
             2,
             of("first chunk", "wait_p95", scale=ms),
-            Aim("over direct at most", 5),
         ),
         Figure(f"{paced}, CPU", "us/token", 1, of("paced", "cpu_us_per_token"), Aim("ratio at most", 1.0)),
         Figure("  broken", "streams", 0, broken("paced"), none_broken),

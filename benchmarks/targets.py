@@ -60,12 +60,12 @@ async def lineup(
             targets.append(Target("passthrough", server, model_server, "sse", _completions(models)))
         if "service" in only:
             token = secrets.token_urlsafe(32)
-            async with _service(model_server, token=token, folder=folder) as first_start:
+            async with service(model_server.port, token=token, folder=folder) as first_start:
                 requests = await _make_apps(first_start, models=models, token=token)
             for _ in range(restarts - 1):
-                async with _service(model_server, token=token, folder=folder) as server:
+                async with service(model_server.port, token=token, folder=folder) as server:
                     starts.append(server)
-            server = await stack.enter_async_context(_service(model_server, token=token, folder=folder))
+            server = await stack.enter_async_context(service(model_server.port, token=token, folder=folder))
             starts.append(server)
             targets.append(Target("service", server, model_server, "ndjson", requests))
         yield Lineup(tuple(targets), first_start, tuple(starts))
@@ -87,14 +87,15 @@ def _passthrough(model_server: Server, *, folder: Path) -> AbstractAsyncContextM
     return running("passthrough", command, port=port, folder=folder, env=env)
 
 
-def _service(model_server: Server, *, token: str, folder: Path) -> AbstractAsyncContextManager[Server]:
+def service(model_port: int, *, token: str, folder: Path) -> AbstractAsyncContextManager[Server]:
+    """Run this service in a folder, with a model server on a port of loopback."""
     port = free_port()
     command = [str(Path(sys.executable).with_name("llmstack-api")), "serve"]
     env = environment(
         LLMSTACK_PORT=str(port),
         LLMSTACK_DATA_DIR=str(folder / "data"),
         LLMSTACK_BOOTSTRAP_TOKEN=token,
-        LLMSTACK_OPENAI_BASE_URL=f"http://127.0.0.1:{model_server.port}/v1",
+        LLMSTACK_OPENAI_BASE_URL=f"http://127.0.0.1:{model_port}/v1",
         LLMSTACK_OPENAI_API_KEY="sk-benchmark",
         LLMSTACK_LOG_LEVEL="warning",
     )
