@@ -171,9 +171,14 @@ class RunError(LLMStackError):
     status, slug, title = 500, "run-failed", "Run failed"
 
     def __init__(
-        self, detail: str = "", *, processor: str | None = None, retry_after: float | None = None
+        self,
+        detail: str = "",
+        *,
+        processor: str | None = None,
+        faults: tuple[Fault, ...] = (),
+        retry_after: float | None = None,
     ) -> None:
-        super().__init__(detail, retry_after=retry_after)
+        super().__init__(detail, faults=faults, retry_after=retry_after)
         self.processor = processor
 
 

@@ -35,6 +35,11 @@ def bind(settings: Settings) -> list[socket.socket]:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(
+                socket, "TCP_USER_TIMEOUT"
+            ):  # Linux: drops a client that takes nothing, whatever we send
+                stall = int(settings.write_timeout * 1000)
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stall)
             if family == socket.AF_INET6 and len(found) > 1:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((target[0], port, *target[2:]))

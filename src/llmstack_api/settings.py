@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql+asyncpg://", "sqlite:///")):
             raise ValueError("must start with postgresql+asyncpg:// or sqlite:///")
+        if value and value.get_secret_value() in ("sqlite:///", "sqlite:///:memory:"):
+            raise ValueError("must name a file")
         return value
 
     @field_validator("bootstrap_token")

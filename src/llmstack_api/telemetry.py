@@ -8,6 +8,12 @@ import structlog
 
 from llmstack_api.settings import Settings
 
+_PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(
+        show_locals=False
+    )  # locals hold tokens and what users wrote
+)
+
 
 def configure_logging(settings: Settings) -> None:
     """Send structlog and the standard library's loggers to standard error in one format."""
@@ -19,7 +25,7 @@ def configure_logging(settings: Settings) -> None:
     ]
     as_json = settings.log_format == "json"
     final: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_PLAIN_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
         else [
             structlog.dev.ConsoleRenderer(

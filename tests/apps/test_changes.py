@@ -202,3 +202,24 @@ async def test_scopes_tell_reading_from_writing(server: RunningServer, client: h
         ]
 
     assert statuses == [200, 200, 403, 403, 403, 403, 403]
+
+
+async def test_what_was_got_can_be_sent_back_changed(client: httpx.AsyncClient) -> None:
+    made = (await client.post("/api/apps", json=ECHO)).json()
+    got = (await client.get(f"/api/apps/{made['uuid']}")).json()
+    changed = await client.patch(f"/api/apps/{made['uuid']}", json={**got, "name": "Renamed"})
+    stale = await client.patch(f"/api/apps/{made['uuid']}", json={"version": 1, "name": "Again"})
+
+    assert (changed.status_code, changed.json()["name"], changed.json()["version"]) == (200, "Renamed", 2)
+    assert stale.status_code == 422
+    assert [error["loc"] for error in stale.json()["errors"]] == ["version"]
+
+
+async def test_many_changes_at_once_all_make_a_version(client: httpx.AsyncClient) -> None:
+    app = (await client.post("/api/apps", json=ECHO)).json()["uuid"]
+    answers = await asyncio.gather(
+        *(client.patch(f"/api/apps/{app}", json={"description": f"d{number}"}) for number in range(16))
+    )
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["version"] for answer in answers) == list(range(2, 18))

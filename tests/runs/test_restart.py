@@ -114,6 +114,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_holds_the_model_back(
     sqlite_settings: Settings, fake_model: FakeModel
 ) -> None:
     update = {"openai_base_url": fake_model.base_url, "write_timeout": 0.5, "heartbeat_interval": 0.2}
+    update |= {"step_timeout": 60.0, "run_timeout": 60.0}
     slow = sqlite_settings.model_copy(update=update)
     async with running_server(slow, send_buffer=32_768) as server, server.client() as client:
         app = await make_app(client, chat("count:300000:batch=200"))

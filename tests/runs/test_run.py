@@ -297,3 +297,54 @@ async def test_running_needs_the_scope_run(
         answer = await limited.post(f"{app}/run", content=b"{not json" if status == 403 else b"{}")
 
     assert answer.status_code == status
+
+
+async def test_every_turn_of_a_session_remembers_the_one_before_however_close_they_come(
+    client: httpx.AsyncClient, fake_model: FakeModel
+) -> None:
+    app = await make_app(client, chat("echo", retain_history=True))
+    for number in range(15):
+        await asyncio.gather(*(run(client, app, f"{number}", session="close") for _ in range(2)))
+
+    assert sorted(len(call.body["messages"]) for call in fake_model.requests) == list(range(1, 60, 2))
+
+
+@pytest.mark.parametrize(
+    ("output", "where"),
+    [
+        ("{{ 1 | divided_by: _inputs0.question }}", "output.b"),
+        ("{% for i in (1..10000000) %}x{% endfor %}", "output.b"),
+    ],
+)
+async def test_a_template_that_fails_is_named(client: httpx.AsyncClient, output: str, where: str) -> None:
+    app = await make_app(client, {**ECHO, "output": {"a": "fine", "b": output}})
+    answer = await client.post(f"{app}/run", json={"input": {"question": "0"}})
+    problem = answer.json()
+
+    assert (answer.status_code, problem["type"].rpartition("#")[2]) == (422, "template-error")
+    assert problem["detail"].startswith(f"{where}: ")
+    assert [error["loc"] for error in problem["errors"]] == [where]
+
+
+async def test_an_input_that_is_not_set_renders_empty(client: httpx.AsyncClient) -> None:
+    app = await make_app(
+        client, {**ECHO, "output": {"bare": "{{_inputs0.question}}", "none": "{{_inputs0.other}}"}}
+    )
+
+    assert (await client.post(f"{app}/run", json={})).json()["output"] == {"bare": "", "none": ""}
+
+
+@pytest.mark.parametrize("path", ["/api/runs?session=%00", "{app}/sessions/%00", "{app}/sessions/a%00b"])
+async def test_a_session_id_that_cannot_be_is_refused_before_the_database(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    app = await make_app(client, ECHO)
+
+    assert (await client.get(path.format(app=app))).status_code == (422 if "runs" in path else 404)
+
+
+async def test_a_long_text_is_echoed_whole_and_soon(client: httpx.AsyncClient) -> None:
+    text = "a " * 200_000
+    app = await make_app(client, {**ECHO, "output": {"answer": "{{_inputs1.output_str}}"}})
+
+    assert (await run(client, app, text))["output"] == {"answer": text}

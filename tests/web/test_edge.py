@@ -131,6 +131,8 @@ async def test_unknown_paths_and_methods_are_problems(client: httpx.AsyncClient)
     answer = await client.put("/api/runs")
     assert_problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "GET"
+    assert (await client.put("/api/apps")).headers["allow"] == "GET, POST"
+    assert (await client.put("/api/apps/x")).headers["allow"] == "DELETE, GET, PATCH"
 
 
 BAD_BODIES: list[tuple[bytes, int, str]] = [

@@ -125,7 +125,7 @@ def test_all_faults_of_a_body_are_named_up_to_a_number() -> None:
 def test_a_body_of_many_small_values_is_refused_before_they_are_made() -> None:
     for unit in (b"1,", b"[],", b'"",', b'{"":""},'):
         assert faults_of(b"[" + unit * (MAX_VALUES + 1) + b"1]") == (
-            Fault("body", "has more than 1,000,000 values"),
+            Fault("body", "has more than 250,000 values"),
         )
 
 

@@ -75,7 +75,7 @@ def test_every_route_is_in_the_document_or_known_not_to_be() -> None:
         (method, route.path_format)
         for route in iter_route_contexts(app().routes)
         for method in route.methods or ()
-        if route.path_format not in UNDOCUMENTED
+        if route.path_format not in UNDOCUMENTED and method != "HEAD"  # as GET, without the body
     }
     assert served == {tuple(name.split(" ")) for name, _ in operations()}
 

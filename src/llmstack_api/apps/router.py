@@ -25,6 +25,7 @@ from llmstack_api.apps.yaml import dump_yaml, load_yaml
 from llmstack_api.engine.definition import AppDefinition
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.schemas import describe_processor, input_schema, output_schema
+from llmstack_api.web.accept import prefers
 from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import Answer, Claim, ClaimDep, once
 from llmstack_api.web.json import parse_json
@@ -276,24 +277,6 @@ async def list_processors(resources: ResourcesDep) -> list[ProcessorOut]:
 
 
 def _shown(app: StoredApp, accept: str) -> Response:
-    if prefers_yaml(accept):
+    if prefers(accept, YAML_TYPES):
         return Response(dump_yaml(app.definition), media_type=YAML)
     return Response(dump(app_json(app)), media_type=JSON)
-
-
-def prefers_yaml(accept: str) -> bool:
-    """Tell whether YAML is what a client wants most; of equals, the first."""
-    wanted: list[tuple[float, bool]] = []
-    for part in accept.split(","):
-        media_type, *parameters = (item.strip().lower() for item in part.split(";"))
-        weight = next((item[2:] for item in parameters if item.startswith("q=")), "1")
-        wanted.append((_number(weight), media_type in YAML_TYPES))
-    quality, is_yaml = max(wanted, key=lambda item: item[0])
-    return is_yaml and quality > 0
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -1,12 +1,15 @@
 """Saves definitions: checked off the loop and off the database, then written in one short transaction."""
 
+import asyncio
 from typing import cast
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import orjson
 from anyio import to_thread
 
 from llmstack_api.apps import service
+from llmstack_api.apps.answers import app_json, dump
 from llmstack_api.apps.service import StoredApp
 from llmstack_api.egress import check_url
 from llmstack_api.engine.definition import AppDefinition
@@ -34,7 +37,12 @@ _REMOVABLE = APP_WITHOUT_EFFECT.union(
     name for name, field in AppDefinition.model_fields.items() if not field.is_required()
 )
 
+SERVER_KEYS = ("uuid", "version", "created_at", "updated_at")
+
 Warnings = tuple[Fault, ...]
+
+_changing: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+"""Changes of one app take turns in this process; those of other replicas are found out by the version."""
 
 
 async def check(definition: Json, resources: Resources) -> Warnings:
@@ -77,10 +85,17 @@ async def change_app(
     Raises:
         ConflictError: others changed the app all the time.
     """
+    async with _changing.setdefault(app_id, asyncio.Lock()):
+        return await _change_app(resources, changes, account_id=account_id, app_id=app_id)
+
+
+async def _change_app(
+    resources: Resources, changes: Json, *, account_id: UUID, app_id: UUID
+) -> tuple[StoredApp, Warnings]:
     db = resources.db
     for _ in range(ATTEMPTS):
         current = await db.read(service.get_app, account_id=account_id, app_id=app_id)
-        definition = changed(current.definition, changes)
+        definition = changed(current.definition, _without_servers_keys(changes, current))
         warnings = await check(definition, resources)
         if _canonical(definition) == _canonical(current.definition):
             return current, warnings
@@ -94,6 +109,18 @@ async def change_app(
         if saved is not None:
             return saved, warnings
     raise ConflictError("The app is being changed by others at the same time; try again.", retry_after=1)
+
+
+def _without_servers_keys(changes: Json, current: StoredApp) -> Json:
+    """Leave out what a client got from us and sends back as it was."""
+    if not isinstance(changes, dict):
+        return changes
+    ours: JsonObject = orjson.loads(dump(app_json(current)))
+    return {
+        key: value
+        for key, value in cast("JsonObject", changes).items()
+        if key not in SERVER_KEYS or ours.get(key) != value
+    }
 
 
 def changed(definition: JsonObject, changes: Json) -> Json:

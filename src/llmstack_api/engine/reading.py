@@ -39,7 +39,9 @@ _IDLE = "kept, but it has no effect here"
 APP_WITHOUT_EFFECT = frozenset({
     "slug", "icon", "category_slugs", "categories", "web_config", "twilio_config", "slack_config",
     "discord_config", "data_transformer", "example_input", "suggestions", "is_published", "logo",
-    "visibility",
+    "visibility", "is_public", "template", "app_type", "app_type_name", "app_type_slug", "store_uuid",
+    "last_modified_by_email", "read_accessible_by", "write_accessible_by", "access_permission",
+    "unique_processors", "has_live_version",
 })  # fmt: skip
 STEP_WITHOUT_EFFECT = frozenset({"icon", "slug", "dependencies", "allowed_processors", "is_published"})
 FIELD_WITHOUT_EFFECT = frozenset(
@@ -89,7 +91,7 @@ def _refuse_secrets(value: Json, loc: str, findings: Findings) -> None:
     if isinstance(value, dict):
         for key, member in cast("JsonObject", value).items():
             where = f"{loc}.{key}" if loc else key
-            if is_secret_key(key):
+            if is_secret_key(key) and not is_absent(member):
                 findings.fault(where, _KEY_REFUSED)
             else:
                 _refuse_secrets(member, where, findings)

@@ -21,6 +21,7 @@ from llmstack_api.engine.processor import FieldPath, ProcessorModel, StepContext
 from llmstack_api.engine.sink import Sink
 from llmstack_api.engine.template import Scope, ValueTemplate
 from llmstack_api.errors import (
+    Fault,
     LLMStackError,
     OutputTooLargeError,
     ProcessorCrashedError,
@@ -100,6 +101,11 @@ class Outcome:
     learned: Mapping[str, list[JsonObject]]
     """Messages to remember, by step id; only of steps that completed."""
 
+    @classmethod
+    def of_nothing(cls, ending: Ending) -> "Outcome":
+        """Make the outcome of a run that ended before it began."""
+        return cls(ending=ending, output={}, usage=Usage(), steps=(), errors=(), learned={})
+
 
 @dataclass(slots=True, kw_only=True)
 class RunRequest:
@@ -129,6 +135,7 @@ class ActiveRun:
         self._errors: list[LLMStackError] = []
         self._learned: dict[str, list[JsonObject]] = {}
         self._ending = Ending.CANCELLED
+        self._cut = False
         self.records = {
             step.id: StepRecord(id=step.id, processor=step.processor_name) for step in request.plan.steps
         }
@@ -144,6 +151,7 @@ class ActiveRun:
         """Cut the run if it is still going; every call it made upstream is closed when this returns."""
         if not self._supervisor.done():
             self._ending = ending
+            self._cut = True
             if error is not None:
                 self._errors.append(error)
             self._supervisor.cancel()
@@ -207,7 +215,8 @@ class ActiveRun:
             self.sink.close()
 
     def _fail(self, error: Exception) -> None:
-        self._ending = Ending.FAILED
+        if not self._cut:  # what fails while a cut run cleans up does not change how it ended
+            self._ending = Ending.FAILED
         if not isinstance(error, LLMStackError):
             log.error("run_crashed", error=type(error).__name__, exc_info=error)
             error = ProcessorCrashedError("The run failed inside the server; its log says more.")
@@ -296,7 +305,12 @@ class _Key:
 
 def _size(value: Json) -> int:
     """Return about how many characters a value is."""
-    return len(value) if isinstance(value, str) else len(orjson.dumps(value))
+    if isinstance(value, str):
+        return len(value)
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        raise OutputTooLargeError("A value of the output is nested too deep.") from None
 
 
 class _Emitter:
@@ -355,7 +369,8 @@ def _validated(step: StepPlan, part: str, value: Json) -> ProcessorModel:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = place(("processors", step.index, part, *first["loc"]))
-        raise ProcessorInputError(f"{where}: {message(first)}") from None
+        fault = Fault(where, message(first))
+        raise ProcessorInputError(f"{fault.loc}: {fault.msg}", faults=(fault,)) from None
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:

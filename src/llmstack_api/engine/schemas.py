@@ -97,11 +97,17 @@ def _input_variable_schema(path: list[str | int], fields: Sequence[InputField]) 
         return {"type": "object"}
     field = next((field for field in fields if field.name == path[0]), None)
     if field is None:
-        return {"type": "null"}
+        return {"const": ""}
     if len(path) > 1:
         return ANYTHING
     schema = _field_schema(field)
-    return schema if field.required or not is_absent(field.default) else _or_null(schema)
+    if (
+        field.required
+        or not is_absent(field.default)
+        or (schema.get("type") == "string" and "enum" not in schema)
+    ):
+        return schema
+    return {"anyOf": [schema, {"const": ""}]}  # not set, it renders empty
 
 
 def _step_named(name: str, plan: Plan) -> StepPlan:

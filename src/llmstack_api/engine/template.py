@@ -21,6 +21,7 @@ from llmstack_api.engine.output import Receiver, StepOutput, lookup
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.processor import FieldPath
 from llmstack_api.engine.textfilters import TextFilter, text_filter
+from llmstack_api.errors import Fault, TemplateError
 
 _FILTERED = 20
 """Work of a filter for each character."""
@@ -64,7 +65,7 @@ class Scope(Mapping[str, object]):
         root = self._names.get(cast("str", path[0]))
         if isinstance(root, StepOutput):
             return await root.read(path[1:])
-        return lookup(root, path[1:])
+        return _input(root, path[1:])
 
     async def follow(self, path: FieldPath, receiver: Receiver) -> None:
         """Hand the value at a path over as it grows."""
@@ -72,7 +73,13 @@ class Scope(Mapping[str, object]):
         if isinstance(root, StepOutput):
             await root.follow(path[1:], receiver)
         else:
-            receiver.value(lookup(root, path[1:]))
+            receiver.value(_input(root, path[1:]))
+
+
+def _input(inputs: object, path: FieldPath) -> Json:
+    """Return an input; one that is not set renders empty."""
+    value = lookup(inputs, path)
+    return "" if value is None else value
 
 
 class ValueTemplate(Protocol):
@@ -130,6 +137,8 @@ class TextTemplate:
     """A string with Liquid in it."""
 
     template: Template
+    loc: str
+    """Where it stands in the definition."""
 
     async def render(self, scope: Scope, budget: Budget) -> Json:
         """See `ValueTemplate`."""
@@ -139,6 +148,13 @@ class TextTemplate:
 
     async def stream(self, receiver: Receiver, scope: Scope, budget: Budget) -> None:
         """See `ValueTemplate`."""
+        try:
+            await self._stream(receiver, scope, budget)
+        except TemplateError as error:
+            fault = Fault(self.loc, str(error))
+            raise TemplateError(f"{fault.loc}: {fault.msg}", faults=(fault,)) from error
+
+    async def _stream(self, receiver: Receiver, scope: Scope, budget: Budget) -> None:
         context = new_context(self.template, scope, budget)
         for node in self.template.nodes:
             if isinstance(node, Text):
@@ -296,4 +312,4 @@ class _Compiler:
             nodes = tuple(node for node in nodes if not (isinstance(node, Text) and not node.text.strip()))
         if len(nodes) == 1 and isinstance(nodes[0], Bare) and not nodes[0].filters:
             return Variable(nodes[0].path)
-        return TextTemplate(template)
+        return TextTemplate(template, loc)

@@ -13,6 +13,10 @@ from llmstack_api.llm.failures import failed_midway
 MAX_CHOICES: Final = 128
 """Most choices of one answer, and most tool calls of a choice; OpenAI's own limits."""
 
+_SMALL: Final = 65_536
+_MAX_OBJECTS: Final = 50_000
+"""Most objects and arrays of one event, or of an answer in one piece."""
+
 _MAX_TOKENS: Final = 2**53
 _ESCAPE: Final = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -156,7 +160,7 @@ def _object(value: Any) -> JsonObject:  # noqa: ANN401 # JSON
 
 
 def _list(value: Any) -> list[Any]:  # noqa: ANN401 # JSON
-    if type(value) is not list:
+    if type(value) is not list or len(cast("list[Any]", value)) > MAX_CHOICES:
         raise _NonsenseError
     return cast("list[Any]", value)
 
@@ -178,6 +182,8 @@ def _count(value: Any) -> int | None:  # noqa: ANN401 # JSON
 
 
 def _loads(data: bytes) -> Any:  # noqa: ANN401 # JSON
+    if len(data) > _SMALL and data.count(b"{") + data.count(b"[") > _MAX_OBJECTS:
+        raise _NonsenseError  # before it is parsed: objects take many times the bytes that they are written in
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

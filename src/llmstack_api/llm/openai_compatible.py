@@ -13,7 +13,7 @@ from llmstack_api.llm.endpoint import Endpoint
 from llmstack_api.llm.sse import EventSplitter
 from llmstack_api.outbound import USER_AGENT
 
-MAX_ANSWER: Final = 32 * 1024 * 1024
+MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of an answer that comes in one piece."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MAX_EVENT: Final = 4 * 1024 * 1024
+MAX_EVENT: Final = 1024 * 1024
 """Most bytes of one event, of an unfinished line too."""
 
 _BOM: Final = b"\xef\xbb\xbf"

@@ -92,6 +92,10 @@ class Choice(ProcessorModel):
     function_call: FunctionCall | None = None
 
 
+MAX_CALL = 256 * 1024
+"""Most characters of one tool or function call."""
+
+
 class AnswerJoiner:
     """Emits deltas as they come and joins what comes in fragments."""
 
@@ -165,3 +169,5 @@ class AnswerJoiner:
 def _join(whole: JsonObject, fragment: JsonObject) -> None:
     for name in ("name", "arguments"):
         whole[name] = whole.get(name, "") + (fragment.get(name) or "")
+    if len(whole["name"]) + len(whole["arguments"]) > MAX_CALL:
+        raise ProviderFailedError(f"The model wrote a call of more than {MAX_CALL} characters.")

@@ -2,11 +2,15 @@
 
 import asyncio
 import re
+from itertools import islice
 from typing import ClassVar
 
 from pydantic import Field
 
 from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
+
+WORDS = 1_000
+"""Words that come one by one; what follows them comes at once."""
 
 _WORD = re.compile(r"\S+\s*|\s+")
 
@@ -41,7 +45,11 @@ class Echo(Processor[EchoInput, EchoConfig]):
     async def run(self, emit: Emit) -> None:
         """Emit `output_str`."""
         text = self.input.input_str
-        words = _WORD.findall(text) if self.input.stream else [text]
-        for word in words or [""]:
-            await emit.chunk("output_str", word)
-            await asyncio.sleep(0)  # as a model would: each word can leave before the next one comes
+        position = 0
+        if self.input.stream:
+            for match in islice(_WORD.finditer(text), WORDS):
+                await emit.chunk("output_str", match.group())
+                await asyncio.sleep(0)  # as a model would: each word can leave before the next one comes
+                position = match.end()
+        if position < len(text) or not text:
+            await emit.chunk("output_str", text[position:])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from uuid import UUID
 
 import anyio
@@ -44,7 +44,6 @@ class LiveRun:
         """Start the run."""
         executor, prepared = self._executor, self.prepared
         settings = executor.resources.settings
-        waits = self._ticket is not None and not self._ticket.first
         self._active = ActiveRun(
             RunRequest(
                 plan=prepared.plan,
@@ -55,8 +54,8 @@ class LiveRun:
                     step_timeout=settings.step_timeout,
                     max_output_chars=settings.max_output_chars,
                 ),
-                history=prepared.history,
-                turn=self._turn if waits else None,
+                history=prepared.history or {},
+                turn=self._turn if prepared.history is None else None,
             ),
             streamed=prepared.streamed,
         )
@@ -120,9 +119,8 @@ class LiveRun:
                 self._ticket.leave()
 
     async def _turn(self) -> History:
-        if self._ticket is None:
-            return {}
-        await self._ticket.wait()
+        if self._ticket is not None:
+            await self._ticket.wait()
         return await self._executor.resources.db.read(
             sessions.load_history, session_id=self.prepared.session_id
         )
@@ -148,18 +146,32 @@ class Executor:
         ticket = None
         if not wanted.new_session:
             ticket = self._turns.enter((wanted.account_id, wanted.app_id, wanted.session_name))
-        kept = False
-        try:
-            prepared = await self.resources.db.write(
+        writing = asyncio.ensure_future(
+            self.resources.db.write(
                 service.prepare_run, wanted, plans=self.plans, with_history=ticket is None or ticket.first
             )
-            if isinstance(prepared, Run):
-                return prepared
-            kept = True
-            return LiveRun(self, prepared, ticket)
+        )
+        run: LiveRun | None = None
+        try:
+            prepared = await asyncio.shield(writing)
+            if isinstance(prepared, Prepared):
+                run = LiveRun(self, prepared, ticket)
+        except asyncio.CancelledError:
+            writing.add_done_callback(self._abandon)
+            raise
         finally:
-            if ticket is not None and not kept:
+            if ticket is not None and run is None:
                 ticket.leave()
+        return run or cast("Run", prepared)
+
+    def _abandon(self, writing: asyncio.Future[Prepared | Run]) -> None:
+        """Have a run recorded as cancelled whose row was made after its caller had gone."""
+        if (
+            not writing.cancelled()
+            and writing.exception() is None
+            and isinstance(prepared := writing.result(), Prepared)
+        ):
+            self._unstored.append((prepared, Outcome.of_nothing(Ending.CANCELLED)))
 
     def began(self, run: LiveRun) -> None:
         """Count a run in."""
@@ -212,7 +224,11 @@ class Executor:
             finally:
                 for task in tasks:
                     task.cancel()
-        await self._store_again()
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT):
+                await self._store_again()
+        except (LLMStackError, TimeoutError) as error:
+            log.exception("runs_not_stored", count=len(self._unstored), error=type(error).__name__)
 
     async def _interrupt_dead(self) -> None:
         db, replica = self.resources.db, self.resources.replica
@@ -239,6 +255,8 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except LLMStackError as error:
             log.warning("upkeep_failed", error=type(error).__name__)
+        except Exception as error:  # upkeep goes on: serving does not depend on it
+            log.exception("upkeep_crashed", error=type(error).__name__)
 
 
 def _failed(outcome: Outcome, error: LLMStackError) -> Outcome:

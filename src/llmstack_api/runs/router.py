@@ -10,7 +10,13 @@ from fastapi import Header, Path, Query, Request, Response
 from llmstack_api.auth import Scope
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.engine.runner import Ending, Outcome
-from llmstack_api.errors import Fault, InvalidInputError, LLMStackError, RunInterruptedError
+from llmstack_api.errors import (
+    Fault,
+    InvalidInputError,
+    LLMStackError,
+    RunInterruptedError,
+    SessionNotFoundError,
+)
 from llmstack_api.models import AppSession, Run, RunStatus, new_id
 from llmstack_api.runs import examples, service, sessions
 from llmstack_api.runs.execution import Executor, LiveRun
@@ -29,10 +35,10 @@ from llmstack_api.runs.schemas import (
 from llmstack_api.runs.service import RunWanted
 from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import REPLAYED, ClaimDep
-from llmstack_api.web.paging import LINK_HEADER, PageDep, cut
+from llmstack_api.web.paging import BLANK_IS_ABSENT, LINK_HEADER, PageDep, cut
 from llmstack_api.web.problems import problem, problems
 from llmstack_api.web.routing import api_router, needs
-from llmstack_api.web.streaming import StreamedAnswer, client_left, encoding_for
+from llmstack_api.web.streaming import StreamedAnswer, client_left, encoding_for, stream_headers
 
 router = api_router("/api")
 
@@ -104,7 +110,8 @@ async def run_app_in_session(
 ) -> Response:
     """Run an app as the next turn of a session: its processors remember the earlier ones.
 
-    Runs of one session take turns in the order they came. Otherwise the same as running without a session.
+    Runs of one session take turns in the order they came; where more than 100 wait already, the next one is a 503.
+    Otherwise the same as running without a session.
     """
     if body.session_id is not None and body.session_id != session_id:
         raise _invalid("session_id", "differs from the one in the path; give one of them")
@@ -194,7 +201,7 @@ def _replay(run: Run, accept: str) -> Response:
     if output:
         body += encoding.chunk(output)
     body += encoding.done({"status": run.status, "usage": usage})
-    return Response(body, headers=REPLAYED, media_type=encoding.media_type)
+    return Response(body, headers=stream_headers(encoding) | REPLAYED)
 
 
 def _invalid(loc: str, msg: str) -> LLMStackError:
@@ -220,17 +227,21 @@ async def list_runs(
     caller: CallerDep,
     db: DatabaseDep,
     page: PageDep,
-    app: Annotated[UUID | None, Query(description="Only runs of this app.")] = None,
-    session: Annotated[str | None, Query(description="Only runs of this session.", max_length=128)] = None,
-    status: Annotated[RunStatus | None, Query(description="Only runs with this status.")] = None,
+    app: Annotated[UUID | None, BLANK_IS_ABSENT, Query(description="Only runs of this app.")] = None,
+    session: Annotated[str, Query(description="Only runs of this session.")] = "",
+    status: Annotated[
+        RunStatus | None, BLANK_IS_ABSENT, Query(description="Only runs with this status.")
+    ] = None,
 ) -> list[RunSummary]:
     """Return the account's runs, newest first, without their inputs and outputs."""
+    if session and not service.is_session_id(session):
+        raise _invalid("query.session", f"must match {SESSION_ID_PATTERN}")
     rows = await db.read(
         service.list_runs,
         account_id=caller.account_id,
         page=page,
         app_id=app,
-        session_name=session,
+        session_name=session or None,
         status=status,
     )
     return [RunSummary(**_summary(run)) for run in cut(rows, page, request, response)]
@@ -296,6 +307,7 @@ async def get_session(
     app_uuid: UUID, session_id: SessionPath, caller: CallerDep, db: DatabaseDep
 ) -> SessionOut:
     """Return a session with what each processor remembers of it."""
+    _refuse_impossible(session_id)
     found = await db.read(
         sessions.get_session, account_id=caller.account_id, app_id=app_uuid, name=session_id
     )
@@ -309,10 +321,15 @@ async def get_session(
     status_code=204,
     responses=problems(401, 403, 404),
 )
-@needs(Scope.RUN, Scope.WRITE)
 async def delete_session(app_uuid: UUID, session_id: SessionPath, caller: CallerDep, db: DatabaseDep) -> None:
     """Forget a session and all that its processors remember. Its runs stay in the history."""
+    _refuse_impossible(session_id)
     await db.write(sessions.delete_session, account_id=caller.account_id, app_id=app_uuid, name=session_id)
+
+
+def _refuse_impossible(session_id: str) -> None:
+    if not service.is_session_id(session_id):
+        raise SessionNotFoundError(sessions.NO_SUCH_SESSION)
 
 
 def _session(row: AppSession) -> SessionSummary:

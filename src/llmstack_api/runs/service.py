@@ -6,7 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Table, bindparam, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from llmstack_api.apps.plans import Plans
 from llmstack_api.engine.graph import Plan
@@ -23,6 +23,8 @@ from llmstack_api.web.paging import Page, newest_first
 
 _DONE = 200
 _SESSION_ID = re.compile(SESSION_ID_PATTERN)
+
+_NOT_LISTED = [defer(column, raiseload=True) for column in (Run.input, Run.output, Run.steps)]
 
 # Core statements, made once: what every run executes costs a third of the same through the ORM.
 _RUNS = cast("Table", Run.__table__)
@@ -59,7 +61,8 @@ class Prepared:
     streamed: bool
     plan: Plan
     inputs: JsonObject
-    history: History
+    history: History | None
+    """What the session remembers; None where it has to be read when the run's turn comes."""
     claim: Claim | None
 
 
@@ -84,8 +87,8 @@ def prepare_run(session: Session, wanted: RunWanted, *, plans: Plans, with_histo
         name=wanted.session_name,
         new=wanted.new_session,
     )
-    history: History = {}
-    if with_history and not wanted.new_session:
+    history: History | None = {} if wanted.new_session else None
+    if with_history and history is None:
         history = sessions.load_history(session, session_id=session_id)
     session.execute(
         _INSERT_RUN,
@@ -167,7 +170,7 @@ def list_runs(
     status: RunStatus | None = None,
 ) -> list[Run]:
     """Return the runs that fit, newest first."""
-    query = select(Run).where(Run.account_id == account_id)
+    query = select(Run).options(*_NOT_LISTED).where(Run.account_id == account_id)
     if app_id is not None:
         query = query.where(Run.app_id == app_id)
     if session_name is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+import orjson
 from sqlalchemy import CursorResult, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -19,11 +20,16 @@ from llmstack_api.errors import AppNotFoundError, SessionNotFoundError, Unavaila
 from llmstack_api.models import AppSession, Turn, new_id, now
 from llmstack_api.web.paging import Page, newest_first
 
+NO_SUCH_SESSION = "This app has no such session."
+
 MAX_WAITING = 100
 """Runs that may wait for their turn in one session."""
 
 MAX_TURNS = 1000
 """Newest turns of a session that a run is given."""
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Newest messages of a session, as JSON, that a run is given."""
 
 SessionKey = tuple[UUID, UUID, str]
 """Account, app and the id the caller chose."""
@@ -139,9 +145,16 @@ def ensure_session(session: Session, *, account_id: UUID, app_id: UUID, name: st
 
 def load_history(session: Session, *, session_id: UUID) -> History:
     """Return what each step remembers of a session, oldest first."""
-    rows = session.execute(_NEWEST_TURNS, {"session_id": session_id}).all()
+    turns: list[tuple[str, list[JsonObject]]] = []
+    size = 0
+    rows = session.execute(_NEWEST_TURNS, {"session_id": session_id}, execution_options={"yield_per": 50})
+    for processor, messages in rows:
+        size += len(orjson.dumps(messages))
+        if size > MAX_BYTES and turns:
+            break
+        turns.append((processor, messages))
     history: dict[str, tuple[JsonObject, ...]] = {}
-    for processor, messages in reversed(rows):
+    for processor, messages in reversed(turns):
         history[processor] = (*history.get(processor, ()), *messages)
     return history
 
@@ -182,7 +195,7 @@ def get_session(session: Session, *, account_id: UUID, app_id: UUID, name: str) 
         )
     )
     if found is None:
-        raise SessionNotFoundError("This app has no such session.")
+        raise SessionNotFoundError(NO_SUCH_SESSION)
     history = load_history(session, session_id=found.id)
     return Remembered(
         session=found, messages={processor: list(messages) for processor, messages in history.items()}

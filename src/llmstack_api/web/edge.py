@@ -39,7 +39,7 @@ class Edge:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        under_api = scope["path"].startswith("/api/")
+        under_api = f"{scope['path']}/".startswith("/api/")
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -100,8 +100,7 @@ async def _authenticated(headers: Headers, resources: Resources) -> object:
 
 def _secret(headers: Headers) -> str | None:
     """Take the token from `Authorization: Token|Token:|Bearer <token>` or `Token: <token>`."""
-    authorization = headers.get("authorization")
-    if authorization is None:
-        return headers.get("token", "").strip() or None
-    scheme, _, secret = authorization.strip().partition(" ")
-    return secret.strip() or None if scheme.lower() in _SCHEMES else None
+    scheme, _, secret = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() not in _SCHEMES:
+        secret = headers.get("token", "")
+    return secret.strip() or None

@@ -20,12 +20,14 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+@router.head("/live", include_in_schema=False)
 @router.get("/live", summary="Is the process alive?")
 async def live() -> Health:
     """Answer as long as the process serves requests at all."""
     return Health()
 
 
+@router.head("/ready", include_in_schema=False, response_model=Health)
 @router.get("/ready", summary="Does it take work?", responses=problems(503), response_model=Health)
 async def ready(request: Request) -> Health | Response:
     """Answer 200 while new work is taken and the database answers; 503 once shutdown has begun."""

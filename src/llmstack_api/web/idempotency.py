@@ -8,11 +8,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
-from sqlalchemy import Delete, delete, select, update
+from sqlalchemy import ColumnElement, Delete, delete, select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.db import upsert
-from llmstack_api.errors import IdempotencyInProgressError, IdempotencyMismatchError
+from llmstack_api.errors import Fault, IdempotencyInProgressError, IdempotencyMismatchError
 from llmstack_api.models import IdempotencyKey, now
 from llmstack_api.web.deps import CallerDep, ResourcesDep
 
@@ -100,9 +100,14 @@ def take(session: Session, claim: Claim, *, run_id: UUID | None = None) -> Idemp
         select(IdempotencyKey).where(
             IdempotencyKey.account_id == claim.account_id, IdempotencyKey.key == claim.key
         )
-    ).one()
+    ).one_or_none()
+    if kept is None:  # the first request has just failed and given its key back
+        raise IdempotencyInProgressError(
+            "The first request with this Idempotency-Key has just ended.", retry_after=_RETRY_AFTER
+        )
     if kept.fingerprint != claim.fingerprint:
-        raise IdempotencyMismatchError(f"The Idempotency-Key {claim.key!r} was used for another request.")
+        fault = Fault("header.Idempotency-Key", "was used for another request")
+        raise IdempotencyMismatchError(f"The Idempotency-Key {claim.key!r} {fault.msg}.", faults=(fault,))
     if kept.status is None:
         raise IdempotencyInProgressError(
             "The first request with this Idempotency-Key is still going.", retry_after=_RETRY_AFTER
@@ -112,20 +117,12 @@ def take(session: Session, claim: Claim, *, run_id: UUID | None = None) -> Idemp
 
 def keep(session: Session, claim: Claim, status: int, *, body: bytes | None = None) -> None:
     """Keep the answer under the claimed key."""
-    session.execute(
-        update(IdempotencyKey)
-        .where(IdempotencyKey.account_id == claim.account_id, IdempotencyKey.key == claim.key)
-        .values(status=status, body=body)
-    )
+    session.execute(update(IdempotencyKey).where(*_claimed(claim)).values(status=status, body=body))
 
 
 def give_back(session: Session, claim: Claim) -> None:
     """Forget the claim: the request did nothing and can be tried again."""
-    session.execute(
-        delete(IdempotencyKey).where(
-            IdempotencyKey.account_id == claim.account_id, IdempotencyKey.key == claim.key
-        )
-    )
+    session.execute(delete(IdempotencyKey).where(*_claimed(claim)))
 
 
 def once(session: Session, claim: Claim | None, do: Callable[[Session], Answer]) -> tuple[Answer, bool]:
@@ -148,6 +145,16 @@ def forget_abandoned(session: Session, *, owners: set[UUID]) -> None:
     """Delete the keys of requests that died with their replica."""
     session.execute(
         delete(IdempotencyKey).where(IdempotencyKey.status.is_(None), IdempotencyKey.owner.in_(owners))
+    )
+
+
+def _claimed(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """Select the claim itself, and not one that another replica made when it took this one for dead."""
+    return (
+        IdempotencyKey.account_id == claim.account_id,
+        IdempotencyKey.key == claim.key,
+        IdempotencyKey.owner == claim.owner,
+        IdempotencyKey.fingerprint == claim.fingerprint,
     )
 
 

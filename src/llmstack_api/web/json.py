@@ -15,8 +15,8 @@ MAX_DEPTH = 64
 """Deepest nesting of arrays and objects."""
 MAX_KEYS = 10_000
 """Most keys of one object."""
-MAX_VALUES = 1_000_000
-"""Most values of one body; 32 MB of `[],` would fill 700 MB."""
+MAX_VALUES = 250_000
+"""Most values of one body; 32 MB of `[],` would fill 700 MB, and parsing holds everybody up."""
 MAX_FAULTS = 20
 """Most faults that one answer names."""
 

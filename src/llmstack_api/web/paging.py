@@ -7,7 +7,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
+from pydantic import BeforeValidator
 from sqlalchemy import Select
+
+BLANK_IS_ABSENT = BeforeValidator(lambda text: text or None)
+"""An empty query parameter is none."""
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -23,9 +27,15 @@ class Page:
 
 
 async def _page(
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many rows at most.")] = DEFAULT_LIMIT,
+    limit: Annotated[
+        int,
+        BeforeValidator(lambda text: text or DEFAULT_LIMIT),
+        Query(ge=1, le=MAX_LIMIT, description="How many rows at most."),
+    ] = DEFAULT_LIMIT,
     cursor: Annotated[
-        UUID | None, Query(description="Where to go on: taken from the `Link` header of the page before.")
+        UUID | None,
+        BLANK_IS_ABSENT,
+        Query(description="Where to go on: taken from the `Link` header of the page before."),
     ] = None,
 ) -> Page:
     return Page(limit, cursor)

@@ -7,7 +7,9 @@ from typing import Any, cast
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from llmstack_api.engine.definition import message, place
 from llmstack_api.engine.ports import JsonObject
@@ -44,10 +46,14 @@ def problem(error: LLMStackError, scope: Mapping[str, Any], **extra: str | None)
         "detail": str(error),
         "request_id": request_id(scope),
     }
-    if error.faults:
-        body["errors"] = [{"loc": fault.loc, "msg": fault.msg} for fault in error.faults]
-    if isinstance(error, RunError) and error.processor is not None:
-        body["processor"] = error.processor
+    processor = error.processor if isinstance(error, RunError) else None
+    faults = error.faults
+    if error.status == InvalidInputError.status and not faults:
+        faults = (Fault(processor or "", str(error)),)
+    if faults:
+        body["errors"] = [{"loc": fault.loc, "msg": fault.msg} for fault in faults]
+    if processor is not None:
+        body["processor"] = processor
     body.update({key: value for key, value in extra.items() if value is not None})
     headers: dict[str, str] = {}
     if isinstance(error, UnauthorizedError):
@@ -148,12 +154,22 @@ def _known_keys(request: Request, loc: tuple[str | int, ...]) -> list[str] | Non
     return list(getattr(model, "model_fields", ())) if len(loc) == 2 else None  # noqa: PLR2004 # body, key
 
 
+def _methods_at(request: Request) -> list[str]:
+    """Return the methods of every route at a path; the router knows those of the first alone."""
+    return sorted(
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if compile_path(route.path_format or "")[0].match(request.url.path)
+        for method in route.methods or ()
+    )
+
+
 async def _starlette(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error).status_code
     if status == NotFoundError.status:
         return problem(NotFoundError("There is nothing at this address."), request.scope)
     if status == MethodNotAllowedError.status:
         answer = problem(MethodNotAllowedError(f"{request.method} is not possible here."), request.scope)
-        answer.headers.update(cast("HTTPException", error).headers or {})
+        answer.headers["Allow"] = ", ".join(_methods_at(request))
         return answer
     return problem(MalformedRequestError("The request could not be read."), request.scope)

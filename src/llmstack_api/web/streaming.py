@@ -12,6 +12,7 @@ from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from llmstack_api.engine.ports import JsonObject
+from llmstack_api.web.accept import prefers
 
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
@@ -127,8 +128,16 @@ class ServerSentEvents:
 
 def encoding_for(accept: str) -> Encoding:
     """Choose server-sent events where the client asks for them, else NDJSON."""
-    wanted = (part.partition(";")[0].strip().lower() for part in accept.split(","))
-    return ServerSentEvents() if EVENT_STREAM in wanted else JsonLines()
+    return ServerSentEvents() if prefers(accept, (EVENT_STREAM,)) else JsonLines()
+
+
+def stream_headers(encoding: Encoding) -> dict[str, str]:
+    """Return the headers of a stream, which keep proxies from holding it back."""
+    return {
+        "content-type": encoding.media_type,
+        "cache-control": "no-cache, no-transform",
+        "x-accel-buffering": "no",
+    }
 
 
 class StreamedAnswer(Response):
@@ -146,13 +155,7 @@ class StreamedAnswer(Response):
         self.status_code = 200
         self.background = None
         self.body = b""
-        self.init_headers(
-            {
-                "content-type": encoding.media_type,
-                "cache-control": "no-cache, no-transform",
-                "x-accel-buffering": "no",
-            }
-        )
+        self.init_headers(stream_headers(encoding))
         del self.headers["content-length"]
         self._source = source
         self._encoding = encoding
@@ -236,5 +239,8 @@ class _Pulse:
                 return
         elif silence >= self._heartbeat:
             self._poke()
-        wait = self._heartbeat - silence if silence < self._heartbeat else self._heartbeat
+        if self.writing:
+            wait = min(self._heartbeat, self._stall - silence)
+        else:
+            wait = self._heartbeat - silence if silence < self._heartbeat else self._heartbeat
         self._cancel = self._loop.call_later(wait, self._beat).cancel

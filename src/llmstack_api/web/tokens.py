@@ -80,7 +80,7 @@ _TOKEN: JsonObject = {
         **problems(401, 403, 422),
     },
 )
-@needs(Scope.ADMIN)
+@needs(Scope.READ, Scope.ADMIN)
 async def list_tokens(
     request: Request, response: Response, caller: CallerDep, db: DatabaseDep, page: PageDep
 ) -> list[TokenOut]:
