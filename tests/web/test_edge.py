@@ -1,6 +1,8 @@
 """The edge: tokens, request ids, headers, bounded bodies, and a problem for every error."""
 
 import asyncio
+import contextlib
+import http.client
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -189,6 +191,31 @@ async def test_a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger(client:
             assert answer.status_code == status
             if status == 413:
                 assert_problem(answer, 413, "body-too-large")
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+@pytest.mark.parametrize("size", [LIMIT + 1, 2 * LIMIT - 1])
+async def test_a_client_that_sends_all_before_it_listens_gets_the_413(
+    server: RunningServer, size: int, connection: str
+) -> None:
+    headers = {"Token": await server.token(), "Content-Type": "application/json", "Connection": connection}
+    port = int(server.url.rsplit(":", 1)[1])
+
+    def post() -> int:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as client:
+            client.request("POST", "/api/tokens", b"x" * size, headers)
+            return client.getresponse().status
+
+    assert await asyncio.to_thread(post) == 413
+
+
+async def test_a_body_that_was_announced_too_large_is_not_waited_for_long(server: RunningServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+    head = f"POST /api/apps HTTP/1.1\r\nHost: x\r\nToken: {await server.token()}\r\nContent-Length: 99000000\r\n\r\n"
+    writer.write(head.encode())
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+    writer.close()
 
 
 async def test_a_body_that_is_not_whole_in_time_is_a_408(server: RunningServer) -> None:

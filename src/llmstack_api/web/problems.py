@@ -28,8 +28,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/problems#"
 """Where each type is explained; the slug follows."""
 
-_CLOSES = frozenset({408, 413})
-"""Statuses given before the body was read: the connection cannot be used again."""
+_CLOSES = frozenset({408})
+"""Statuses after which a connection cannot be used again."""
 
 
 def request_id(scope: Mapping[str, Any]) -> str:

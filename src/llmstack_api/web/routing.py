@@ -5,11 +5,13 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
+import anyio
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ConfigDict
 from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from llmstack_api.auth import Caller, Scope
 from llmstack_api.engine.ports import Json
@@ -30,6 +32,10 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _LARGE = 65_536
 """Bytes from which on a body is parsed in a thread, so that nobody waits for it."""
+
+_DISCARD_TIMEOUT = 10.0
+_DISCARD_SILENCE = 0.5
+"""Seconds that the rest of a refused body is waited for, in all and for its next part."""
 
 _CLIENT_LEFT = 499
 """Status in the access log of a request whose client left before its body was whole."""
@@ -138,6 +144,8 @@ async def _read_body(request: Request) -> bytes:
     length = request.headers.get("content-length", "")
     too_large = BodyTooLargeError(f"The body is larger than {limit} bytes.")
     if length.isascii() and length.isdigit() and int(length) > limit:
+        if "expect" not in request.headers:
+            await _discard(request, limit)
         raise too_large
     parts: list[bytes] = []
     size = 0
@@ -145,11 +153,30 @@ async def _read_body(request: Request) -> bytes:
         async with asyncio.timeout(seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > limit:
-                    raise too_large
-                parts.append(part)
+                if size <= limit:
+                    parts.append(part)
+                elif size > 2 * limit:  # what comes before that is thrown away, see `_discard`
+                    break
     except TimeoutError:
-        raise RequestTimeoutError(f"The body was not whole after {seconds:g} s.") from None
+        if size <= limit:
+            raise RequestTimeoutError(f"The body was not whole after {seconds:g} s.") from None
+    if size > limit:
+        raise too_large
     if not size:
         raise MalformedRequestError("The body is empty; send a JSON object.")
     return b"".join(parts)
+
+
+async def _discard(request: Request, most: int) -> None:
+    """Throw away what still comes of a body that is refused, within bounds.
+
+    A client that sends all of it before it listens would otherwise see a reset and no answer.
+    """
+    with anyio.move_on_after(_DISCARD_TIMEOUT):
+        while most > 0:
+            message: Message = {}
+            with anyio.move_on_after(_DISCARD_SILENCE):
+                message = await request.receive()
+            most -= len(message.get("body", b""))
+            if not message.get("more_body"):
+                return
