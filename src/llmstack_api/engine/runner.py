@@ -262,7 +262,7 @@ class ActiveRun:
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
-                await processor.run(_Emitter(self, step))
+                await processor.run(_Emitter(self, self._outputs[step.id], self.records[step.id]))
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -275,10 +275,6 @@ class ActiveRun:
         if not step.tolerant or isinstance(error, OutputTooLargeError):  # that bound is the run's
             raise error
         self._outputs[step.id].end(failed=True)
-
-    def emitter_parts(self, step: StepPlan) -> tuple[StepOutput, StepRecord]:
-        """Return what an emitter writes to."""
-        return self._outputs[step.id], self.records[step.id]
 
 
 class _Key:
@@ -318,9 +314,10 @@ class _Emitter:
 
     __slots__ = ("_burst", "_output", "_record", "_run")
 
-    def __init__(self, run: ActiveRun, step: StepPlan) -> None:
+    def __init__(self, run: ActiveRun, output: StepOutput, record: StepRecord) -> None:
         self._run = run
-        self._output, self._record = run.emitter_parts(step)
+        self._output = output
+        self._record = record
         self._burst = 0
 
     async def chunk(self, path: str | FieldPath, text: str) -> None:
