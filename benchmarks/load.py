@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
             raise BrokenAnswerError(f"not whole after {patience:.0f} s") from None
         finally:
             self._answer = None
-        if exchange.status not in {200, 201}:
+        if exchange.status not in {200, 201, 202}:
             raise BrokenAnswerError(
                 f"status {exchange.status}: {exchange.body[:300].decode(errors='replace')}"
             )

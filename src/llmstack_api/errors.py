@@ -103,6 +103,12 @@ class InvalidDefinitionError(InvalidInputError):
     slug, title = "invalid-definition", "Invalid app definition"
 
 
+class InvalidFilterError(InvalidInputError):
+    """A filter that cannot be understood; nothing was searched."""
+
+    slug, title = "invalid-filter", "Invalid filter"
+
+
 class IdempotencyMismatchError(InvalidInputError):
     """The Idempotency-Key was used with another body."""
 
@@ -118,6 +124,18 @@ class UnavailableError(LLMStackError):
         self, detail: str = "", *, faults: tuple[Fault, ...] = (), retry_after: float | None = 5.0
     ) -> None:
         super().__init__(detail, faults=faults, retry_after=retry_after)
+
+
+class VectorStoreAwayError(UnavailableError):
+    """The vector store does not answer, or is busy."""
+
+    slug, title = "vector-store-away", "Vector store away"
+
+
+class EmbeddingAwayError(UnavailableError):
+    """The embedding model does not answer, or is busy."""
+
+    slug, title = "embedding-away", "Embedding model away"
 
 
 class DrainingError(UnavailableError):
@@ -142,6 +160,18 @@ class VersionNotFoundError(NotFoundError):
     """No such version of this app."""
 
     slug, title = "version-not-found", "Version not found"
+
+
+class DatasourceNotFoundError(NotFoundError):
+    """No such datasource in this account."""
+
+    slug, title = "datasource-not-found", "Datasource not found"
+
+
+class EntryNotFoundError(NotFoundError):
+    """No such entry in this datasource."""
+
+    slug, title = "entry-not-found", "Entry not found"
 
 
 class SessionNotFoundError(NotFoundError):
@@ -258,6 +288,31 @@ class RunInterruptedError(RunError):
     """The server stopped while the run was going."""
 
     status, slug, title = 503, "run-interrupted", "Run interrupted"
+
+
+# --- an entry --------------------------------------------------------------------------------------------
+
+
+class EmbeddingRefusedError(LLMStackError):
+    """The embedding model is not configured, or refused the request."""
+
+    status, slug, title = 424, "embedding-refused", "Embedding model refused the request"
+
+
+class IngestError(Exception):
+    """An entry that cannot be fetched or read. It ends FAILED, with `code` and the message; no request does."""
+
+    def __init__(self, detail: str, *, code: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class FetchError(IngestError):
+    """A URL that cannot be fetched."""
+
+
+class ExtractError(IngestError):
+    """A file whose text cannot be read."""
 
 
 # --- the start -------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -21,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from llmstack_api.db import Base, UTCDateTime
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that this code needs; the newest in `migrations/versions`."""
 
 NAME_LENGTH = 200
@@ -189,3 +190,170 @@ class IdempotencyKey(Base):
     media_type: Mapped[str | None] = mapped_column(String(100))
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class EntryStatus(StrEnum):
+    """Where an entry stands, as its owner sees it."""
+
+    PROCESSING = "PROCESSING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+class Stage(StrEnum):
+    """What is being done for an entry, in this order."""
+
+    QUEUED = "queued"
+    FETCH = "fetch"
+    EXTRACT = "extract"
+    CHUNK = "chunk"
+    EMBED = "embed"
+    INDEX = "index"
+
+
+class Work(StrEnum):
+    """What a row still wants done; kept until it is done."""
+
+    INGEST = "ingest"
+    """Of an entry: make its content searchable."""
+    PURGE = "purge"
+    """Of either: remove its vectors and content, then the row."""
+    REEMBED = "reembed"
+    """Of a datasource: embed its chunks with another model, then swap."""
+
+
+class Worked:
+    """Columns of a row that workers do something for. A worker holds the row by `token` until `lease_until`."""
+
+    work: Mapped[str | None] = mapped_column(String(16))
+    due_at: Mapped[datetime | None]
+    """Not before then."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often the work was begun and did not end; a dependency that is away does not count."""
+    token: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+
+
+class Datasource(Worked, Base):
+    """A collection of entries that is searched as one."""
+
+    __tablename__ = "datasources"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    type: Mapped[str] = mapped_column(String(32))
+    config: Mapped[dict[str, Any]]
+    embedding_model: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    """What its chunks are embedded with."""
+    dimension: Mapped[int | None]
+    """Of those vectors; None until the first was made."""
+    collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """Where its points are; None until there are any."""
+    next_model: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """What its chunks are being embedded with anew."""
+    old_collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """Where points of it are that another model made, still to be removed."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_datasources_account_id", "account_id", "id"),
+        Index(
+            "ix_datasources_work",
+            "due_at",
+            sqlite_where=text("work IS NOT NULL"),
+            postgresql_where=text("work IS NOT NULL"),
+        ),
+    )
+
+
+class Entry(Worked, Base):
+    """One text, URL or file of a datasource."""
+
+    __tablename__ = "entries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    datasource_id: Mapped[UUID] = mapped_column(ForeignKey("datasources.id", ondelete="CASCADE"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("entries.id", ondelete="SET NULL"), index=True)
+    """The sitemap that named it."""
+    external_id: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """The key that its owner chose."""
+    kind: Mapped[str] = mapped_column(String(16))
+    """What it was made of: content, url, file or sitemap."""
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    source: Mapped[str] = mapped_column(String(2048))
+    entry_metadata: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str | None] = mapped_column(String(16))
+    error: Mapped[dict[str, Any] | None]
+    version: Mapped[int] = mapped_column(default=1)
+    """Of the content that is wanted."""
+    live_version: Mapped[int | None]
+    """Of the content that searches find."""
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """Digest of the content and metadata as they were sent."""
+    mime_type: Mapped[str | None] = mapped_column(String(200))
+    size: Mapped[int] = mapped_column(default=0)
+    """Bytes of its text, as UTF-8."""
+    chunks_count: Mapped[int] = mapped_column(default=0)
+    etag: Mapped[str | None] = mapped_column(String(1024))
+    last_modified: Mapped[str | None] = mapped_column(String(200))
+    refresh_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_entries_datasource_id", "datasource_id", "id"),
+        Index(
+            "uq_entries_external_id",
+            "datasource_id",
+            "external_id",
+            unique=True,
+            sqlite_where=text("external_id IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("external_id IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_entries_work",
+            "due_at",
+            sqlite_where=text("work IS NOT NULL"),
+            postgresql_where=text("work IS NOT NULL"),
+        ),
+        Index(
+            "ix_entries_refresh_at",
+            "refresh_at",
+            sqlite_where=text("refresh_at IS NOT NULL"),
+            postgresql_where=text("refresh_at IS NOT NULL"),
+        ),
+    )
+
+
+class EntryContent(Base):
+    """The content of an entry in one version; the vectors can be made anew from it."""
+
+    __tablename__ = "entry_contents"
+
+    entry_id: Mapped[UUID] = mapped_column(ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    file_name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    media_type: Mapped[str | None] = mapped_column(String(200))
+    """As its sender declared it."""
+    data: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """A file as it was sent."""
+    text: Mapped[str | None] = mapped_column(Text)
+    """What was sent as text, or extracted."""
+    title: Mapped[str | None] = mapped_column(String(1000))
+    chunks: Mapped[list[Any] | None]
+    """Where the chunks are in `text`: [start, end, page, heading] each."""
+
+
+class IndexFolder(Base):
+    """Which folder holds the vectors of the in-process index; another one is behind and is filled anew."""
+
+    __tablename__ = "index_folders"
+
+    collection: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    generation: Mapped[UUID]

@@ -49,6 +49,10 @@ class Replica(Protocol):
         """Return those of the owners whose process has ended; where it is too early to tell, none."""
         ...
 
+    async def keeps_vectors(self) -> bool:
+        """Tell whether this replica is the one whose data directory holds the vectors; the first to ask is it."""
+        ...
+
 
 @asynccontextmanager
 async def hold_replica(settings: Settings, db: Database, *, grace: float = GRACE) -> AsyncGenerator[Replica]:
@@ -89,6 +93,10 @@ class FileReplica:
         """See `Replica`."""
         return owners - {self.id}
 
+    async def keeps_vectors(self) -> bool:
+        """See `Replica`."""
+        return True
+
 
 @contextmanager
 def _locked_file(settings: Settings) -> Generator[None]:
@@ -114,6 +122,9 @@ def _locked_file(settings: Settings) -> Generator[None]:
 
 # --- PostgreSQL: an advisory lock of a session -----------------------------------------------------------
 
+VECTORS_KEY = 4_242_421_002
+"""Of the advisory lock of whoever keeps the vectors."""
+
 _LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _UPTIME = text("SELECT extract(epoch FROM now() - pg_postmaster_start_time())::float8")
 _HELD = text(
@@ -136,6 +147,8 @@ class LockReplica:
         self._connection: AsyncConnection | None = None
         self._lost = asyncio.Event()
         self._sure_from = 0.0
+        self._keeps_vectors = False
+        self._asking = asyncio.Lock()
 
     async def dead(self, owners: set[UUID]) -> set[UUID]:
         """See `Replica`. Looking takes no lock, so that replicas that look at once do not see each other."""
@@ -145,6 +158,14 @@ class LockReplica:
         if uptime < self._grace:
             return set()
         return {owner for owner in owners - {self.id} if _key(owner) not in held}
+
+    async def keeps_vectors(self) -> bool:
+        """See `Replica`."""
+        async with self._asking:
+            if not self._keeps_vectors and self._connection is not None:
+                with TRANSLATED:
+                    self._keeps_vectors = bool(await self._connection.scalar(_LOCK, {"key": VECTORS_KEY}))
+        return self._keeps_vectors
 
     async def take(self) -> None:
         """Connect and take the lock."""
@@ -167,6 +188,7 @@ class LockReplica:
         while True:
             await self._until_lost()
             log.warning("replica_lock_lost")
+            self._keeps_vectors = False
             await self._disconnect()
             pause = FIRST_PAUSE
             while not await self._taken_again():
@@ -187,7 +209,8 @@ class LockReplica:
                     await self._lost.wait()
                 return
             try:
-                await self._connection.execute(text("SELECT 1"))
+                async with self._asking:
+                    await self._connection.execute(text("SELECT 1"))
             except (OSError, SQLAlchemyError):
                 return
 

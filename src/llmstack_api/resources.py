@@ -1,19 +1,36 @@
 """Everything that has to be opened and closed, opened once and shared by server, worker, CLI and tests."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+
+import anyio
 
 from llmstack_api import schema
 from llmstack_api.auth import Authenticator, ensure_bootstrap_token
 from llmstack_api.db import Database, open_database
 from llmstack_api.engine.ports import Ports
-from llmstack_api.errors import StartError
+from llmstack_api.errors import StartError, VectorStoreAwayError
+from llmstack_api.jobs.opening import open_job_queue
+from llmstack_api.jobs.progress import Progress
+from llmstack_api.jobs.queue import JobQueue
 from llmstack_api.llm.catalog import open_chat_models
+from llmstack_api.llm.embedders import Embedders, open_embedders
 from llmstack_api.outbound import Egress, parse_egress
 from llmstack_api.processors import REGISTRY, Registry
 from llmstack_api.replica import Replica, hold_replica
 from llmstack_api.settings import Settings
+from llmstack_api.vectors.edge import EdgeStore
+from llmstack_api.vectors.index import Index
+from llmstack_api.vectors.qdrant import QdrantStore
+from llmstack_api.vectors.store import VectorStore
+
+ELSEWHERE = (
+    "Another replica keeps the vectors, in its data directory; "
+    "set LLMSTACK_QDRANT_URL, for all of them to share."
+)
+CLOSE_TIMEOUT = 10.0
+"""Seconds that the vector store is given to write what it holds."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +43,10 @@ class Resources:
     authenticator: Authenticator
     egress: Egress
     ports: Ports
+    jobs: JobQueue
+    index: Index
+    embedders: Embedders
+    progress: Progress
     registry: Registry
     draining: bool = False
     """Set once at shutdown: no new work is taken."""
@@ -39,23 +60,63 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
         StartError: a setting is wrong, the data directory is in use, or the database is behind.
     """
     egress = parse_egress(settings.egress_allow)
-    async with open_current_database(settings) as db, hold_replica(settings, db) as replica:
+    check_places(settings)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        db = await enter(open_current_database(settings))
+        replica = await enter(hold_replica(settings, db))
         if settings.bootstrap_token is not None:
             await db.write(ensure_bootstrap_token, settings.bootstrap_token.get_secret_value())
         authenticator = Authenticator(db)
-        try:
-            async with open_chat_models(settings, egress) as chat:
-                yield Resources(
-                    settings=settings,
-                    db=db,
-                    replica=replica,
-                    authenticator=authenticator,
-                    egress=egress,
-                    ports=Ports(chat=chat),
-                    registry=REGISTRY,
-                )
-        finally:
-            await authenticator.close()
+        stack.push_async_callback(authenticator.close)
+        yield Resources(
+            settings=settings,
+            db=db,
+            replica=replica,
+            authenticator=authenticator,
+            egress=egress,
+            ports=Ports(chat=await enter(open_chat_models(settings, egress))),
+            jobs=await enter(open_job_queue(settings)),
+            index=Index(await enter(open_vector_store(settings, replica))),
+            embedders=await enter(open_embedders(settings)),
+            progress=Progress(),
+            registry=REGISTRY,
+        )
+
+
+def check_places(settings: Settings) -> None:
+    """Refuse settings that would keep vectors where not every process finds them.
+
+    Raises:
+        StartError: it names the setting.
+    """
+    if settings.worker or settings.qdrant_url is not None:
+        return
+    raise StartError(
+        "LLMSTACK_WORKER: the vectors in the data directory belong to one process, which has to do the work too; "
+        "set LLMSTACK_QDRANT_URL where workers are processes of their own"
+    )
+
+
+@asynccontextmanager
+async def open_vector_store(settings: Settings, replica: Replica) -> AsyncGenerator[VectorStore]:
+    """Open the vector store; nothing is loaded or connected to before it is needed."""
+
+    async def admit() -> None:
+        if not await replica.keeps_vectors():
+            raise VectorStoreAwayError(ELSEWHERE)
+
+    store: VectorStore
+    if settings.qdrant_url is None:
+        store = EdgeStore(settings.data_dir / "vectors", admit=admit)
+    else:
+        key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+        store = QdrantStore(settings.qdrant_url, api_key=key)
+    try:
+        yield store
+    finally:
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            await store.close()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from llmstack_api.db import Database
 from llmstack_api.errors import StartError
+from llmstack_api.jobs import tables as jobs
 from llmstack_api.models import SCHEMA_REVISION
 
 if TYPE_CHECKING:
@@ -35,18 +36,18 @@ def known_revisions() -> list[str]:
 
 
 async def is_current(db: Database) -> bool:
-    """Tell whether the database is at the revision this code needs.
+    """Tell whether the database is at the revision this code needs, the job engine's tables included.
 
     Raises:
         StartError: a newer version of this code made its tables.
     """
-    revision = await db.connect(current_revision)
+    revision, has_jobs = await db.connect(_state)
     if revision is not None and revision not in known_revisions():
         raise StartError(
             f"LLMSTACK_DATABASE_URL: the database is at revision {revision}, which a newer version made; "
             f"this one knows up to {SCHEMA_REVISION}"
         )
-    return revision == SCHEMA_REVISION
+    return revision == SCHEMA_REVISION and has_jobs
 
 
 async def upgrade(db: Database) -> None:
@@ -64,12 +65,19 @@ def alembic_config(connection: Connection | None = None) -> "Config":
     return config
 
 
+def _state(connection: Connection) -> tuple[str | None, bool]:
+    on_sqlite = connection.dialect.name == "sqlite"  # where jobs are in memory
+    return current_revision(connection), on_sqlite or jobs.is_current(connection)
+
+
 def _upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 # slow to import, seldom needed
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(4242421001)"))
     command.upgrade(alembic_config(connection), "head")
+    if connection.dialect.name == "postgresql":
+        jobs.upgrade(connection)
     if connection.dialect.name == "sqlite":
         orphan = connection.execute(text("PRAGMA foreign_key_check")).first()
         if orphan is not None:

@@ -66,6 +66,49 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
     """Key of the `openai` provider. It is sent to the operator's address only."""
 
+    qdrant_url: HttpUrl | None = None
+    """Address of a Qdrant server (1.19 or later).
+
+    Default: the vectors are kept in the data directory, by this process alone."""
+
+    qdrant_api_key: SecretStr | None = None
+    """Key of the Qdrant server."""
+
+    embedding_base_url: HttpUrl | None = None
+    """Address of an embedding endpoint, up to where `/embeddings` follows; may be loopback.
+
+    Any OpenAI-compatible endpoint. Default: the model that comes with the server."""
+
+    embedding_model: str | None = None
+    """Model that is asked of the embedding endpoint; needed with `LLMSTACK_EMBEDDING_BASE_URL`."""
+
+    embedding_api_key: SecretStr | None = None
+    """Key of the embedding endpoint."""
+
+    embedding_query_prefix: str = ""
+    """Text put before a question, for models that want one, such as `query: `."""
+
+    embedding_passage_prefix: str = ""
+    """Text put before a passage, for models that want one, such as `passage: `."""
+
+    worker: bool = True
+    """Whether `serve` also does the work of `worker`: ingestion, re-embedding, deletion."""
+
+    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 256
+    """Entries that one worker has in hand at once."""
+
+    fetch_timeout: Positive = 20.0
+    """Seconds that fetching a URL may take, redirects and retries included."""
+
+    fetch_max_bytes: Annotated[int, Field(ge=1024)] = 33_554_432
+    """Largest document fetched from a URL, in bytes, before and after inflation."""
+
+    extract_timeout: Positive = 20.0
+    """Seconds that reading one file may take."""
+
+    extract_memory: Annotated[int, Field(ge=134_217_728)] = 1_073_741_824
+    """Bytes of address space that the process which reads files may take, over what it starts with."""
+
     model_idle_timeout: Positive = 60.0
     """Seconds without a byte from a model server after which a call is given up."""
 

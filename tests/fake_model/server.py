@@ -4,10 +4,10 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import monotonic
 
-from tests.fake_model import answers, behaviours, scripts
+from tests.fake_model import answers, behaviours, embeddings, scripts
 from tests.fake_model.wire import Connection, Exchange, Received
 
 
@@ -100,7 +100,12 @@ class FakeModel:
             return scripts.reply_json(exchange, self._state(reset=received.method == "DELETE"))
         self.requests.append(received)
         self._changed.set()
-        if received.method != "POST" or not received.path.endswith("/chat/completions"):
+        play = behaviours.play
+        if received.path.endswith("/embeddings"):
+            play = embeddings.play
+        elif not received.path.endswith("/chat/completions"):
+            play = None
+        if received.method != "POST" or play is None:
             missing = answers.error(
                 f"No route {received.method} {received.path}.", kind="invalid_request_error"
             )
@@ -109,8 +114,8 @@ class FakeModel:
         name = self._queue.popleft() if self._queue else str(body.get("model", ""))
         script = scripts.parse(name, body)
         if "times" in script.options and self._answers_this_time(name, int(script.options["times"])):
-            return await behaviours.echo(exchange, script)
-        return await behaviours.play(exchange, script)
+            script = replace(script, kind="")
+        return await play(exchange, script)
 
     def _answers_this_time(self, name: str, times: int) -> bool:
         self._refused[name] += 1

@@ -44,6 +44,13 @@ def _serve(*, host: str | None, port: int | None) -> int:
     return 0
 
 
+def _worker() -> int:
+    from llmstack_api.cli import work  # noqa: PLC0415 # see above
+
+    work.run(Settings.load())
+    return 0
+
+
 def _migrate() -> int:
     from llmstack_api.cli import migration  # noqa: PLC0415 # see above
 
@@ -94,6 +101,7 @@ def _settings() -> Settings:
 
 _COMMANDS: Final[dict[str, Callable[..., int]]] = {
     "serve": _serve,
+    "worker": _worker,
     "migrate": _migrate,
     "token create": _token_create,
     "token list": _token_list,

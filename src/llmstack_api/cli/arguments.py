@@ -53,6 +53,15 @@ def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     serve.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (LLMSTACK_PORT)")
 
     commands.add_parser(
+        "worker",
+        **_help(
+            "do the work of entries without serving",
+            "Ingests, embeds and deletes until SIGTERM. Needs PostgreSQL and a Qdrant server, which it shares "
+            "with the servers; any number of workers may run.",
+        ),
+    )
+
+    commands.add_parser(
         "migrate",
         **_help(
             "bring the database to the newest revision",

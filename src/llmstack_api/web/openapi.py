@@ -13,17 +13,24 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.errors import (
+    AddressRefusedError,
     AppNotFoundError,
     ConflictError,
+    DatasourceNotFoundError,
     DrainingError,
+    EmbeddingAwayError,
+    EmbeddingRefusedError,
+    EntryNotFoundError,
     IdempotencyInProgressError,
     IdempotencyMismatchError,
     InvalidDefinitionError,
+    InvalidFilterError,
     LLMStackError,
     RunError,
     RunNotFoundError,
     SessionNotFoundError,
     TokenNotFoundError,
+    VectorStoreAwayError,
     VersionNotFoundError,
 )
 from llmstack_api.web import openapi_parts as parts
@@ -174,6 +181,7 @@ def _answers(route: RouteContext, operation: JsonObject, kind: ProblemKind) -> b
     path = route.path_format or ""
     runs_an_app = NDJSON in operation["responses"].get("200", {}).get("content", {})
     idempotent = _is_idempotent(operation)
+    searches = path.endswith("/search")
     particular: dict[type[LLMStackError], bool] = {
         IdempotencyInProgressError: idempotent,
         IdempotencyMismatchError: idempotent,
@@ -185,8 +193,23 @@ def _answers(route: RouteContext, operation: JsonObject, kind: ProblemKind) -> b
         SessionNotFoundError: "{session_id}" in path and not runs_an_app,
         RunNotFoundError: "{run_id}" in path,
         TokenNotFoundError: "{token_uuid}" in path,
+        DatasourceNotFoundError: "{datasource_uuid}" in path,
+        EntryNotFoundError: "{entry_uuid}" in path or "{external_id}" in path,
+        AddressRefusedError: runs_an_app or _takes_entries(operation),
+        InvalidFilterError: searches or _takes_filters(operation),
+        VectorStoreAwayError: searches,
+        EmbeddingAwayError: searches,
+        EmbeddingRefusedError: searches,
     }
-    return runs_an_app if issubclass(kind.error, RunError) else particular.get(kind.error, True)
+    return particular.get(kind.error, runs_an_app if issubclass(kind.error, RunError) else True)
+
+
+def _takes_filters(operation: JsonObject) -> bool:
+    return any(parameter["name"] == "filters" for parameter in operation.get("parameters", ()))
+
+
+def _takes_entries(operation: JsonObject) -> bool:
+    return operation["tags"] == ["Entries"] and "requestBody" in operation
 
 
 def _is_idempotent(operation: JsonObject) -> bool:

@@ -38,6 +38,8 @@ TAGS: list[JsonObject] = [
     {"name": "Apps", "description": "What can be run: inputs, a chain of processors, and output templates."},
     {"name": "Runs", "description": "Running an app, and the history of runs."},
     {"name": "Sessions", "description": "Conversations: what an app's processors remember from run to run."},
+    {"name": "Datasources", "description": "Collections of texts, URLs and files that are searched as one."},
+    {"name": "Entries", "description": "The texts, URLs and files of a datasource, and how far each is."},
     {"name": "Processors", "description": "What apps are made of."},
     {"name": "Tokens", "description": "Who may use the API, and for what."},
     {"name": "Health", "description": "For load balancers and supervisors; open without a token."},
@@ -66,6 +68,8 @@ def security(scopes: tuple[Scope, ...]) -> list[JsonObject]:
 
 PARAMETERS = {
     "app_uuid": "The app's `uuid`.",
+    "datasource_uuid": "The datasource's `uuid`.",
+    "entry_uuid": "The entry's `uuid`.",
     "number": "Number of the version, 1 at first.",
     "run_id": "The run's `id`.",
     "token_uuid": "The token's `uuid`.",

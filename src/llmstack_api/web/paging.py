@@ -76,6 +76,11 @@ def cut(rows: Sequence[Row], page: Page, request: Request, response: Response) -
     if len(rows) <= page.limit:
         return rows
     rows = rows[: page.limit]
-    query = {**request.query_params, "limit": str(page.limit), "cursor": str(rows[-1].id)}
-    response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
+    lead_on(page, rows[-1].id, request, response)
     return rows
+
+
+def lead_on(page: Page, last: object, request: Request, response: Response) -> None:
+    """Name the page after the row `last` in the answer's `Link` header."""
+    query = {**request.query_params, "limit": str(page.limit), "cursor": str(last)}
+    response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'

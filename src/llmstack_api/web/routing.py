@@ -111,13 +111,18 @@ class ApiRoute(APIRoute):
                 raw = await _read_body(request)
             except ClientDisconnect:
                 return Response(status_code=_CLIENT_LEFT)
-            read = self._reader(request)
+            read = self.reader(request)
             value = read(raw) if len(raw) < _LARGE else await to_thread.run_sync(read, raw)
             return await handler(_ParsedRequest(request, raw, value))
 
         return handle
 
-    def _reader(self, request: Request) -> BodyReader:
+    def reader(self, request: Request) -> BodyReader:
+        """Return what reads the body of a request.
+
+        Raises:
+            UnsupportedMediaTypeError: nothing here reads its content type.
+        """
         given = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
         reader = self.readers.get(given)
         if reader is None and given.startswith("application/") and given.endswith("+json"):

@@ -1,0 +1,90 @@
+"""Chunks as points: their ids, and the payload that filters and answers read."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID, uuid5
+
+from llmstack_api.engine.ports import JsonObject
+from llmstack_api.ingest.document import Chunk
+from llmstack_api.vectors.filters import flags_of
+from llmstack_api.vectors.index import generation
+from llmstack_api.vectors.sparse import encode_passage
+from llmstack_api.vectors.store import Point
+
+METADATA_PREFIX: Final = "md_"
+
+INTERNAL: Final = frozenset(
+    {"datasource_id", "entry_id", "generation", "flags", "text", "number", "start", "end"}
+)
+"""Payload fields that are not metadata."""
+
+
+def stored_metadata(entry_metadata: JsonObject) -> JsonObject:
+    """Return an entry's metadata as it is stored: each key with its prefix."""
+    return {f"{METADATA_PREFIX}{key}": value for key, value in entry_metadata.items()}
+
+
+def entry_payload(
+    *,
+    datasource_id: UUID,
+    entry_id: UUID,
+    version: int,
+    name: str,
+    source: str,
+    mime_type: str | None,
+    entry_metadata: JsonObject,
+) -> JsonObject:
+    """Make what all points of an entry have in common."""
+    metadata = stored_metadata(entry_metadata)
+    payload: JsonObject = {
+        "datasource_id": str(datasource_id),
+        "entry_id": str(entry_id),
+        "generation": generation(entry_id, version),
+        "source": source,
+        "name": name,
+        **metadata,
+    }
+    if mime_type is not None:
+        payload["mime_type"] = mime_type
+    payload["flags"] = flags_of({key: payload[key] for key in payload if key not in INTERNAL})
+    return payload
+
+
+def make_points(
+    common: JsonObject, text: str, chunks: Sequence[Chunk], vectors: Sequence[list[float]]
+) -> list[Point]:
+    """Make the points of chunks; the same chunk of the same version always has the same id."""
+    entry_id, of = UUID(common["entry_id"]), common["generation"]
+    points: list[Point] = []
+    for chunk, dense in zip(chunks, vectors, strict=True):
+        passage = text[chunk.start : chunk.end]
+        payload: JsonObject = {
+            **common,
+            "text": passage,
+            "number": chunk.number,
+            "start": chunk.start,
+            "end": chunk.end,
+        }
+        own: JsonObject = {}
+        if chunk.page is not None:
+            own["page"] = chunk.page
+        if chunk.heading is not None:
+            own["heading"] = chunk.heading
+        if own:
+            payload |= own
+            payload["flags"] = [*common["flags"], *flags_of(own)]
+        points.append(Point(uuid5(entry_id, f"{of}:{chunk.number}"), dense, encode_passage(passage), payload))
+    return points
+
+
+def dump_chunks(chunks: Sequence[Chunk]) -> list[list[int | str | None]]:
+    """Write chunks as they are kept beside their text."""
+    return [[chunk.start, chunk.end, chunk.page, chunk.heading] for chunk in chunks]
+
+
+def load_chunks(rows: Sequence[Sequence[int | str | None]]) -> list[Chunk]:
+    """Read chunks back."""
+    return [
+        Chunk(number=number, start=int(row[0] or 0), end=int(row[1] or 0), page=row[2], heading=row[3])  # pyright: ignore[reportArgumentType] # written by dump_chunks
+        for number, row in enumerate(rows)
+    ]

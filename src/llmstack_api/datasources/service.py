@@ -1,0 +1,158 @@
+"""Datasources in the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import Session
+
+from llmstack_api.engine.ports import JsonObject
+from llmstack_api.errors import ConflictError, DatasourceNotFoundError
+from llmstack_api.jobs.queue import Job, JobKind
+from llmstack_api.models import Datasource, Entry, Work, new_id, now
+from llmstack_api.web.paging import Page, newest_first
+
+NO_SUCH_DATASOURCE = "This account has no such datasource."
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A datasource and what is in it."""
+
+    datasource: Datasource
+    entries: int
+    size: int
+
+    @property
+    def id(self) -> UUID:
+        """The datasource's."""
+        return self.datasource.id
+
+
+def create_datasource(
+    session: Session, *, account_id: UUID, name: str, type_: str, config: JsonObject, embedding_model: str
+) -> Datasource:
+    """Create an empty datasource."""
+    moment = now()
+    datasource = Datasource(
+        id=new_id(),
+        account_id=account_id,
+        name=name,
+        type=type_,
+        config=config,
+        embedding_model=embedding_model,
+        attempts=0,
+        created_at=moment,
+        updated_at=moment,
+    )
+    session.add(datasource)
+    session.flush()
+    return datasource
+
+
+def find(session: Session, *, account_id: UUID, datasource_id: UUID) -> Datasource:
+    """Return a datasource of the account.
+
+    Raises:
+        DatasourceNotFoundError: there is none, or it has been deleted.
+    """
+    datasource = session.scalar(_existing(account_id).where(Datasource.id == datasource_id))
+    if datasource is None:
+        raise DatasourceNotFoundError(NO_SUCH_DATASOURCE)
+    return datasource
+
+
+def list_datasources(session: Session, *, account_id: UUID, page: Page) -> list[Counted]:
+    """Return datasources, newest first; one more than the page holds where there are more."""
+    rows = session.scalars(newest_first(_existing(account_id), Datasource.id, page)).all()
+    return _counted(session, rows)
+
+
+def get_datasource(session: Session, *, account_id: UUID, datasource_id: UUID) -> Counted:
+    """Return a datasource with what is in it."""
+    return _counted(session, [find(session, account_id=account_id, datasource_id=datasource_id)])[0]
+
+
+def change_datasource(
+    session: Session,
+    *,
+    account_id: UUID,
+    datasource_id: UUID,
+    name: str | None,
+    config: JsonObject | None,
+    embedding_model: str | None,
+) -> tuple[Counted, list[Job]]:
+    """Change a datasource; another embedding model is work to do."""
+    datasource = find(session, account_id=account_id, datasource_id=datasource_id)
+    if name is not None:
+        datasource.name = name
+    if config is not None:
+        datasource.config = config
+        _schedule(session, datasource)
+    jobs: list[Job] = []
+    if embedding_model is not None and _takes_over(datasource, embedding_model):
+        datasource.next_model = embedding_model
+        datasource.work, datasource.due_at, datasource.attempts = Work.REEMBED, now(), 0
+        datasource.token = datasource.lease_until = None
+        jobs.append(Job(JobKind.DATASOURCE, datasource.id, account_id))
+    datasource.updated_at = now()
+    session.flush()
+    return _counted(session, [datasource])[0], jobs
+
+
+def _takes_over(datasource: Datasource, model: str) -> bool:
+    if model == (datasource.next_model or datasource.embedding_model):
+        return False
+    if datasource.old_collection is not None:
+        raise ConflictError(
+            "The vectors of an earlier model are still being removed; try again.", retry_after=2
+        )
+    return True
+
+
+def _schedule(session: Session, datasource: Datasource) -> None:
+    """Have the URLs of a datasource fetched again, or no longer, from now on."""
+    interval: int | None = datasource.config.get("refresh_interval")
+    session.execute(
+        update(Entry)
+        .where(
+            Entry.datasource_id == datasource.id,
+            Entry.kind.in_(("url", "sitemap")),
+            Entry.parent_id.is_(None),
+            Entry.deleted_at.is_(None),
+        )
+        .values(refresh_at=None if interval is None else now() + timedelta(seconds=interval))
+    )
+
+
+def delete_datasource(session: Session, *, account_id: UUID, datasource_id: UUID) -> list[Job]:
+    """Take a datasource out of everything that is seen; what it holds is removed by a worker."""
+    datasource = find(session, account_id=account_id, datasource_id=datasource_id)
+    datasource.deleted_at = datasource.due_at = now()
+    datasource.work, datasource.attempts = Work.PURGE, 0
+    datasource.token = datasource.lease_until = None
+    session.execute(
+        update(Entry)
+        .where(Entry.datasource_id == datasource_id, Entry.work.is_not(None))
+        .values(work=None, token=None)
+    )
+    session.flush()
+    return [Job(JobKind.DATASOURCE, datasource_id, account_id)]
+
+
+def _existing(account_id: UUID) -> Select[Datasource]:
+    return select(Datasource).where(Datasource.account_id == account_id, Datasource.deleted_at.is_(None))
+
+
+def _counted(session: Session, rows: Sequence[Datasource]) -> list[Counted]:
+    counts = {
+        id_: (entries, size)
+        for id_, entries, size in session.execute(
+            select(Entry.datasource_id, func.count(), func.coalesce(func.sum(Entry.size), 0))
+            .where(Entry.datasource_id.in_([row.id for row in rows]), Entry.deleted_at.is_(None))
+            .group_by(Entry.datasource_id)
+        )
+    }
+    return [Counted(row, *map(int, counts.get(row.id, (0, 0)))) for row in rows]

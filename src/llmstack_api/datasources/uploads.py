@@ -1,0 +1,155 @@
+"""Files as they arrive: base64, data URIs, and multipart forms."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, create_form_parser
+
+from llmstack_api.engine.ports import JsonObject
+from llmstack_api.errors import Fault, InvalidInputError, MalformedRequestError
+from llmstack_api.models import NAME_LENGTH
+from llmstack_api.web.json import parse_json
+
+MULTIPART: Final = "multipart/form-data"
+MAX_PARTS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file."""
+
+    data: bytes
+    name: str | None
+    media_type: str | None
+
+
+def read_file(value: str | Upload) -> Upload:
+    """Decode a file that was sent as text.
+
+    Raises:
+        InvalidInputError: it is neither base64 nor such a data URI, or holds nothing.
+    """
+    upload = value if isinstance(value, Upload) else _decoded(value)
+    if not upload.data:
+        raise invalid("entry_data.file", "the file is empty")
+    return upload
+
+
+def _decoded(value: str) -> Upload:
+    name: str | None = None
+    media_type: str | None = None
+    encoded = value.strip()
+    if encoded[:5].lower() == "data:":
+        head, comma, encoded = encoded[5:].partition(",")
+        media_type, *parameters = [part.strip() for part in head.split(";")]
+        if not comma or "base64" not in (parameter.lower() for parameter in parameters):
+            raise invalid("entry_data.file", "write a data URI as data:<mime>;name=<file name>;base64,<data>")
+        names = [
+            value for key, _, value in (part.partition("=") for part in parameters) if key.lower() == "name"
+        ]
+        name = base_name(unquote(names[0])) if names else None
+    try:
+        data = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid("entry_data.file", "is no base64") from None
+    return Upload(data, name, media_type or None)
+
+
+def base_name(name: str) -> str | None:
+    """Return the last part of a path, without what no name may hold; None where nothing is left."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = "".join(letter for letter in last if letter.isprintable()).strip()
+    return kept[:NAME_LENGTH] or None
+
+
+def invalid(loc: str, msg: str) -> InvalidInputError:
+    """Make the error that names one place."""
+    return InvalidInputError(f"{loc}: {msg}", faults=(Fault(loc, msg),))
+
+
+# --- multipart -------------------------------------------------------------------------------------------
+
+
+def parse_form(body: bytes, content_type: str) -> JsonObject:
+    """Read a form into the shape of the JSON body: parts `file`, `name`, `content`, `url`, `entry_metadata`.
+
+    Raises:
+        MalformedRequestError: it is no form.
+        InvalidInputError: a part is unknown, double, or no text.
+    """
+    parts = _parts(body, content_type)
+    entry_data: JsonObject = {}
+    wanted: JsonObject = {"entry_data": entry_data}
+    for name, value in parts:
+        if name == "entry_metadata":
+            wanted["entry_metadata"] = parse_json(_bytes(value)) if _bytes(value).strip() else {}
+        elif name == "entry_data":
+            given = parse_json(_bytes(value))
+            if not isinstance(given, dict):
+                raise invalid("entry_data", "must be a JSON object")
+            entry_data.update(given)  # pyright: ignore[reportUnknownArgumentType] # JSON
+        elif name in {"name", "content", "url"}:
+            entry_data[name] = _text(name, value)
+        elif name == "file":
+            entry_data[name] = value
+        else:
+            raise invalid(
+                name[:64], "unknown part; known are file, name, content, url, entry_data, entry_metadata"
+            )
+    return wanted
+
+
+def _parts(body: bytes, content_type: str) -> list[tuple[str, bytes | Upload]]:
+    parts: list[tuple[str, bytes | Upload]] = []
+
+    def add(name: bytes | None, value: bytes | Upload) -> None:
+        if len(parts) == MAX_PARTS:
+            raise invalid("body", f"has more than {MAX_PARTS} parts")
+        decoded = _name(name)
+        if any(known == decoded for known, _ in parts):
+            raise invalid(decoded[:64], "is there twice")
+        parts.append((decoded, value))
+
+    def on_field(field: Field) -> None:
+        add(field.field_name, field.value or b"")
+
+    def on_file(file: File) -> None:
+        file.file_object.seek(0)
+        data = file.file_object.read()
+        file.close()
+        add(file.field_name, Upload(data, base_name(_name(file.file_name)), file.content_type or None))
+
+    try:
+        parser = create_form_parser(
+            {"Content-Type": content_type.encode()},
+            on_field,
+            on_file,
+            {"MAX_MEMORY_FILE_SIZE": len(body) + 1},
+        )
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, ValueError) as error:
+        raise MalformedRequestError(f"the body is no form: {error}") from None
+    return parts
+
+
+def _name(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace").replace("\x00", "")
+
+
+def _bytes(value: bytes | Upload) -> bytes:
+    return value.data if isinstance(value, Upload) else value
+
+
+def _text(name: str, value: bytes | Upload) -> str:
+    try:
+        text = _bytes(value).decode()
+    except UnicodeDecodeError:
+        raise invalid(f"entry_data.{name}", "is no UTF-8") from None
+    if "\x00" in text:
+        raise invalid(f"entry_data.{name}", "holds a NUL character")
+    return text

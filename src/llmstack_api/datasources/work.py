@@ -1,0 +1,263 @@
+"""The rows that want work: claimed under a token for a while, and released when it is done, failed or put off."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from llmstack_api.engine.ports import JsonObject
+from llmstack_api.jobs.queue import Job, JobKind
+from llmstack_api.models import Datasource, Entry, EntryContent, EntryStatus, Stage, Work, now
+
+LEASE: Final = timedelta(seconds=12)
+"""How long a worker holds a row without a sign of life."""
+MAX_ATTEMPTS: Final = 5
+"""How often work is begun that never ends before its entry has FAILED."""
+SMALL: Final = 65_536
+"""Bytes up to which an entry's text is loaded as it is claimed."""
+DUE_AT_ONCE: Final = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An entry that this worker holds, with what its work needs of its datasource."""
+
+    id: UUID
+    account_id: UUID
+    datasource_id: UUID
+    kind: str
+    work: str
+    version: int
+    live_version: int | None
+    name: str
+    source: str
+    entry_metadata: JsonObject
+    etag: str | None
+    last_modified: str | None
+    size: int
+    attempts: int
+    updated_at: datetime
+    token: UUID
+    embedding_model: str
+    collection: str | None
+    old_collection: str | None
+    config: JsonObject
+    configured_at: datetime
+    text: str | None
+    """Where it is small and was sent as text."""
+
+
+def due(session: Session, *, before: datetime) -> list[Job]:
+    """List rows that want work, that nobody holds and that were due before a time; the oldest first."""
+    datasources = select(Datasource.id, Datasource.account_id, literal(0))
+    entries = select(Entry.id, Entry.account_id, Entry.version)
+    jobs: list[Job] = []
+    for kind, table, query in (
+        (JobKind.DATASOURCE, Datasource, datasources),
+        (JobKind.ENTRY, Entry, entries),
+    ):
+        wanted = query.where(table.work.is_not(None), table.due_at <= before, _free(table))
+        rows = session.execute(wanted.order_by(table.due_at).limit(DUE_AT_ONCE))
+        jobs += [Job(kind, id_, account, version) for id_, account, version in rows]
+    return jobs
+
+
+def claim(session: Session, ids: Sequence[UUID]) -> list[Claimed]:
+    """Hold those of the entries that want work now and that nobody holds.
+
+    What was begun too often without an end is FAILED here, as it ends the process that does it.
+    """
+    moment, token = now(), uuid4()
+    rows = session.execute(
+        _CLAIM.where(Entry.id.in_(ids), Entry.work.is_not(None), Entry.due_at <= moment, _free(Entry))
+    ).mappings()
+    claimed: list[Claimed] = []
+    for row in rows:
+        values = dict(row)
+        stage = values.pop("stage")
+        entry = Claimed(**values, token=token)
+        if entry.attempts >= MAX_ATTEMPTS and entry.work == Work.INGEST:
+            failure = _failure(stage, "gave-up", f"Given up after {MAX_ATTEMPTS} attempts that never ended.")
+            _release(
+                session, [entry.id], None, status=EntryStatus.FAILED, error=failure, work=None, attempts=0
+            )
+        else:
+            claimed.append(entry)
+    if claimed:
+        session.execute(
+            update(Entry)
+            .where(Entry.id.in_([entry.id for entry in claimed]))
+            .values(token=token, lease_until=moment + LEASE, attempts=Entry.attempts + 1)
+        )
+    return claimed
+
+
+_CLAIM: Final = (
+    select(
+        Entry.id,
+        Entry.account_id,
+        Entry.datasource_id,
+        Entry.kind,
+        Entry.work,
+        Entry.stage,
+        Entry.version,
+        Entry.live_version,
+        Entry.name,
+        Entry.source,
+        Entry.entry_metadata,
+        Entry.etag,
+        Entry.last_modified,
+        Entry.size,
+        Entry.attempts,
+        Entry.updated_at,
+        Datasource.embedding_model,
+        Datasource.collection,
+        Datasource.old_collection,
+        Datasource.config,
+        Datasource.updated_at.label("configured_at"),
+        EntryContent.text,
+    )
+    .join(Datasource, Datasource.id == Entry.datasource_id)
+    .outerjoin(
+        EntryContent,
+        and_(
+            EntryContent.entry_id == Entry.id,
+            EntryContent.version == Entry.version,
+            Entry.kind == "content",
+            Entry.size <= SMALL,
+        ),
+    )
+    .with_for_update(of=Entry, skip_locked=True)
+)
+
+
+def claim_datasource(session: Session, datasource_id: UUID) -> tuple[Datasource, UUID] | None:
+    """Hold a datasource that wants work now and that nobody holds."""
+    moment, token = now(), uuid4()
+    row = session.scalar(
+        select(Datasource)
+        .where(
+            Datasource.id == datasource_id,
+            Datasource.work.is_not(None),
+            Datasource.due_at <= moment,
+            _free(Datasource),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    if row is None:
+        return None
+    row.token, row.lease_until, row.attempts = token, moment + LEASE, row.attempts + 1
+    session.flush()
+    session.expunge(row)
+    return row, token
+
+
+def renew(session: Session, tokens: Iterable[UUID]) -> None:
+    """Hold rows for longer."""
+    held, until = list(tokens), now() + LEASE
+    for table in (Entry, Datasource):
+        session.execute(
+            update(table).where(table.work.is_not(None), table.token.in_(held)).values(lease_until=until)
+        )
+
+
+def forget_leases(session: Session) -> None:
+    """Free every row: whoever held one is dead, as only one process at a time uses this database."""
+    for table in (Entry, Datasource):
+        session.execute(
+            update(table)
+            .where(table.work.is_not(None), table.token.is_not(None))
+            .values(token=None, lease_until=None)
+        )
+
+
+def put_off(session: Session, entry: Claimed, *, seconds: float, counts: bool) -> None:
+    """Free an entry until later; `counts` says whether the attempt does."""
+    _release(
+        session,
+        [entry.id],
+        entry.token,
+        due_at=now() + timedelta(seconds=seconds),
+        attempts=entry.attempts + (1 if counts else 0),
+    )
+
+
+def put_off_datasource(session: Session, datasource_id: UUID, token: UUID, *, seconds: float) -> None:
+    """Free a datasource until later."""
+    session.execute(
+        update(Datasource)
+        .where(Datasource.id == datasource_id, Datasource.token == token)
+        .values(token=None, lease_until=None, due_at=now() + timedelta(seconds=seconds))
+    )
+
+
+def fail(session: Session, entry: Claimed, *, stage: Stage, code: str, message: str) -> None:
+    """End an entry's work without success. What was searchable before stays so."""
+    _release(
+        session,
+        [entry.id],
+        entry.token,
+        status=EntryStatus.FAILED,
+        stage=stage,
+        error=_failure(stage, code, message),
+        work=None,
+        attempts=0,
+        updated_at=now(),
+        refresh_at=refresh_time(entry.config, entry.kind),
+    )
+
+
+def at_stage(session: Session, entry: Claimed, stage: Stage) -> None:
+    """Tell how far an entry is."""
+    session.execute(update(Entry).where(Entry.id == entry.id, Entry.token == entry.token).values(stage=stage))
+
+
+def refresh_time(config: JsonObject, kind: str) -> datetime | None:
+    """Return when a URL is fetched again, where its datasource asks for that."""
+    interval: int | None = config.get("refresh_interval")
+    if interval is None or kind not in {"url", "sitemap"}:
+        return None
+    return now() + timedelta(seconds=interval)
+
+
+def held(session: Session, entries: Sequence[Claimed]) -> set[UUID]:
+    """Return those of the entries that are still held by whom claimed them, and lock them."""
+    found = session.execute(
+        select(Entry.id, Entry.token).where(Entry.id.in_([entry.id for entry in entries])).with_for_update()
+    )
+    tokens = {row.id: row.token for row in found}
+    return {entry.id for entry in entries if tokens.get(entry.id) == entry.token}
+
+
+def update_each(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Update entries, each with values of its own; every row has the same keys, `id` among them."""
+    if not rows:
+        return
+    session.connection().execute(
+        update(Entry.__table__)  # pyright: ignore[reportArgumentType] # a mapped class has a Table
+        .where(Entry.__table__.c.id == bindparam("of_id"))
+        .values({key: bindparam(f"to_{key}") for key in rows[0] if key != "id"}),
+        [
+            {"of_id": row["id"], **{f"to_{key}": value for key, value in row.items() if key != "id"}}
+            for row in rows
+        ],
+    )
+
+
+def _release(session: Session, ids: Sequence[UUID], token: UUID | None, **values: Any) -> None:  # noqa: ANN401 # columns
+    query = update(Entry).where(Entry.id.in_(ids))
+    if token is not None:
+        query = query.where(Entry.token == token)
+    session.execute(query.values(token=None, lease_until=None, **values))
+
+
+def _failure(stage: str | None, code: str, message: str) -> JsonObject:
+    return {"stage": stage or Stage.QUEUED, "code": code, "message": message}
+
+
+def _free(table: type[Entry] | type[Datasource]) -> ColumnElement[bool]:
+    return or_(table.lease_until.is_(None), table.lease_until < now())

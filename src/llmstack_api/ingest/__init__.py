@@ -1,0 +1,1 @@
+"""Ingestion: a URL or a file becomes text, and text becomes chunks."""

@@ -1,0 +1,1 @@
+"""Reading files: what runs in the process that may be killed, one module a family of formats."""

@@ -1,0 +1,80 @@
+"""The way from a file to its reader; readers are imported when their kind comes."""
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import cast
+
+from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading.archive import Package
+from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.kind import FileKind, is_zip, recognise_binary, recognise_text
+from llmstack_api.ingest.reading.source import Source
+from llmstack_api.ingest.reading.text import decode, decode_plainly
+
+SMALL = 262_144
+SMALL_JSON = 65_536
+"""JSON takes some 0.1 ms a kilobyte, text a hundredth of it."""
+_AT_ONCE = {
+    FileKind.TEXT: SMALL,
+    FileKind.MARKDOWN: SMALL,
+    FileKind.JSON: SMALL_JSON,
+    FileKind.JSONL: SMALL_JSON,
+}
+_READERS = {
+    FileKind.TEXT: "text",
+    FileKind.MARKDOWN: "text",
+    FileKind.HTML: "html_page",
+    FileKind.XML: "xml_tree",
+    FileKind.CSV: "table",
+    FileKind.TSV: "table",
+    FileKind.JSON: "json_values",
+    FileKind.JSONL: "json_values",
+    FileKind.EMAIL: "mail",
+    FileKind.RTF: "rtf",
+    FileKind.PDF: "pdf",
+    FileKind.EPUB: "epub",
+    FileKind.DOCX: "docx",
+    FileKind.PPTX: "pptx",
+    FileKind.XLSX: "sheet",
+    FileKind.XLS: "sheet",
+    FileKind.ODT: "odf",
+    FileKind.ODS: "sheet",
+    FileKind.ODP: "odf",
+}
+
+
+def find_reader(source: Source) -> Callable[[], Document]:
+    """Recognise a file and import what reads it.
+
+    Raises:
+        ExtractError: there is no reader for it; what is returned raises it for what cannot be read.
+    """
+    if is_zip(source.data):
+        package = Package(source.data)
+        return _reader(File(source, package.kind(), package=package))
+    kind = recognise_binary(source)
+    if kind is not None:
+        return _reader(File(source, kind))
+    text = decode(source)
+    return _reader(File(source, recognise_text(source, text), text=text))
+
+
+def read_small(source: Source) -> Document | None:
+    """Read a small plain text, Markdown or JSON file at once; None is a file to be read elsewhere.
+
+    Raises:
+        ExtractError: it cannot be read, here or elsewhere.
+    """
+    if len(source.data) > SMALL or is_zip(source.data) or recognise_binary(source) is not None:
+        return None
+    text = decode_plainly(source.data)
+    if text is None:
+        return None
+    kind = recognise_text(source, text)
+    return _reader(File(source, kind, text=text))() if len(source.data) <= _AT_ONCE.get(kind, 0) else None
+
+
+def _reader(file: File) -> Callable[[], Document]:
+    module = import_module(f"llmstack_api.ingest.reading.{_READERS[file.kind]}")
+    return partial(cast("Callable[[File], Document]", module.read), file)

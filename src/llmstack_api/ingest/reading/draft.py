@@ -1,0 +1,119 @@
+"""A document in the making: blocks of clean text, with the pages and passages that they stand on."""
+
+import re
+
+from llmstack_api.errors import ExtractError
+from llmstack_api.ingest.document import Document, Page
+
+MAX_TEXT = 20_000_000
+MAX_TITLE = 500
+
+_NO_TEXT = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
+)
+_NEW_LINE = re.compile("\r\n?|\x0c|\x85|\u2028|\u2029")
+_BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]++(?=\n)")
+
+
+def clean(text: str) -> str:
+    """Leave out what is no text (NULs, lone surrogates, controls) and end every line with a line feed."""
+    if not text.isascii() or not text.isprintable():
+        text = _NO_TEXT.sub("", _NEW_LINE.sub("\n", text))
+    return text
+
+
+def tidy(text: str) -> str:
+    """Clean text, without trailing blanks and with at most one empty line at a time."""
+    text = clean(text)
+    if "\n" in text:
+        text = _BLANK_LINES.sub("\n\n", _TRAILING.sub("", text))
+    return text.rstrip()
+
+
+def too_large() -> ExtractError:
+    """Make the error of a file that has too much text."""
+    return ExtractError(f"The file has more than {MAX_TEXT:,} characters of text.", code="too-large")
+
+
+class Draft:
+    """Collects blocks in order and counts where they start; refuses what grows too large, as it grows."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._pages: list[Page] = []
+        self._page: int | None = None
+        self._page_start: int | None = None
+        self._passages: list[int] = []
+        self._in_list = False
+        self.title: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written so far."""
+        return not self._length
+
+    def block(self, text: str, *, gap: str = "\n\n", passage: bool = False) -> None:
+        """Append a block of text, `gap` away from the one before; `passage` marks its start."""
+        text = tidy(text).lstrip("\n")
+        if text.strip():
+            self.append(text, gap=gap, passage=passage)
+
+    def append(self, text: str, *, gap: str = "\n\n", passage: bool = False) -> None:
+        """Append text that is clean, as a block."""
+        if self._length:
+            self._put(gap)
+        if self._page is not None and self._page_start is None:
+            self._page_start = self._length
+        if passage:
+            self._passages.append(self._length)
+        self._put(text)
+        self._in_list = False
+
+    def item(self, text: str) -> None:
+        """Append an item of a list, its mark included, next to the item before."""
+        if text.strip():
+            self.block(text, gap="\n" if self._in_list else "\n\n")
+            self._in_list = True
+
+    def heading(self, text: str, level: int, *, passage: bool = False) -> None:
+        """Append a heading, on one line; `level` counts from 1."""
+        line = " ".join(clean(text).split())
+        if line:
+            self.block(f"{'#' * min(max(level, 1), 6)} {line}", passage=passage)
+
+    def begin_page(self, number: int) -> None:
+        """Let the blocks that follow stand on this page; one without text is left out."""
+        self.end_page()
+        self._page, self._page_start = number, None
+
+    def end_page(self) -> None:
+        """Let the blocks that follow stand on no page."""
+        if self._page is not None and self._page_start is not None:
+            self._pages.append(Page(self._page, self._page_start, self._length))
+        self._page = self._page_start = None
+
+    def finish(self, mime_type: str, *, title: str | None = None) -> Document:
+        """Make the document.
+
+        Raises:
+            ExtractError: there is no text (`no-text`).
+        """
+        self.end_page()
+        if not self._length:
+            raise ExtractError("There is no text in the file.", code="no-text")
+        name = " ".join(clean(title or self.title or "").split())[:MAX_TITLE]
+        return Document(
+            text="".join(self._parts),
+            title=name or None,
+            mime_type=mime_type,
+            pages=tuple(self._pages),
+            passages=tuple(self._passages),
+        )
+
+    def _put(self, text: str) -> None:
+        self._length += len(text)
+        if self._length > MAX_TEXT:
+            raise too_large()
+        self._parts.append(text)

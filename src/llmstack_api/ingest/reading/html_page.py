@@ -1,0 +1,261 @@
+"""Web pages: the whole text, or the main text without menus."""
+
+import re
+from dataclasses import dataclass, field
+from typing import cast
+
+from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading.draft import Draft
+from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.xml_tree import Node, parse_html, walk
+
+_SKIPPED = {
+    "script",
+    "style",
+    "template",
+    "noscript",
+    "head",
+    "svg",
+    "iframe",
+    "object",
+    "select",
+    "datalist",
+    "annotation",
+    "annotation-xml",
+}
+_BLOCKS = {
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details",
+    "dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header",
+    "hgroup", "hr", "html", "legend", "main", "menu", "nav", "p", "section", "summary", "table",
+    "tbody", "tfoot", "thead", "tr", "td", "th", "ul", "ol", "li", "pre", "h1", "h2", "h3", "h4",
+    "h5", "h6", "option", "title", "listing", "xmp", "plaintext", "search",
+}  # fmt: skip
+_LAYOUT = (
+    "table",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "dl",
+    "pre",
+    "blockquote",
+    "article",
+    "section",
+    "form",
+)
+_MENUS = {"nav", "header", "footer", "aside", "form", "button"}
+_MENU_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar"}
+_HEADING = re.compile(r"h([1-6])")
+_LONG_CELL = 500
+_MAX_INDENT = 8
+
+
+@dataclass(slots=True)
+class _Flow:
+    """State of the walk: the line in the making and what is open around it."""
+
+    draft: Draft
+    pieces: list[str] = field(default_factory=list[str])
+    prefix: str = ""
+    lists: list[list[int]] = field(default_factory=list[list[int]])
+    """Lists around: [number of the next item], 0 for bullets."""
+    pre: int = 0
+
+    def flush(self, *, heading: int = 0) -> None:
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        if not self.pre:
+            text = "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
+        if not text.strip():
+            return
+        if heading:
+            self.draft.heading(text, heading)
+        elif self.prefix:
+            self.draft.item(self.prefix + text)
+        else:
+            self.draft.block(text, gap="\n" if self.lists else "\n\n")
+        self.prefix = ""
+
+    def text(self, text: str | None) -> None:
+        if text:
+            self.pieces.append(text if self.pre else re.sub(r"\s+", " ", text))
+
+
+def read(file: File) -> Document:
+    """Read a page; its main text only, where that is asked for and a main text can be told."""
+    source = file.source
+    root = parse_html(file.text)
+    title = find_title(root)
+    draft = Draft()
+    main = _main_text(file.text, root, source.url) if source.main_text else None
+    write(draft, main if main is not None else root)
+    return draft.finish(file.kind.value, title=title)
+
+
+def find_title(root: Node) -> str | None:
+    """Title of a page: its own, or else its first heading."""
+    for name in ("title", "h1"):
+        for node in root.iter(name):
+            title = " ".join("".join(node.itertext()).split())
+            if title:
+                return title
+    return None
+
+
+def write(draft: Draft, root: Node) -> None:
+    """Write an HTML tree: headings, paragraphs, lists, and the rows of tables a line each."""
+    flow = _Flow(draft)
+    steps = walk(root)
+    for event, node in steps:
+        name = node.tag if isinstance(node.tag, str) else ""
+        if event == "start":
+            if name in _SKIPPED or not name:
+                steps.skip_subtree()
+            elif name == "table" and _is_data(node):
+                flow.flush()
+                flow.draft.block(_rows(node))
+                steps.skip_subtree()
+            else:
+                _open(flow, name)
+                flow.text(node.text)
+        else:
+            if name not in _SKIPPED and name:
+                _close(flow, name)
+            if node is not root:
+                flow.text(node.tail)
+    flow.flush()
+
+
+def _open(flow: _Flow, name: str) -> None:
+    if name == "br":
+        flow.pieces.append("\n")
+    elif name in _BLOCKS:
+        flow.flush()
+        if name in ("ul", "menu"):
+            flow.lists.append([0])
+        elif name == "ol":
+            flow.lists.append([1])
+        elif name == "li":
+            counter = flow.lists[-1] if flow.lists else [0]
+            mark = f"{counter[0]}. " if counter[0] else "- "
+            counter[0] += bool(counter[0])
+            flow.prefix = "  " * min(max(len(flow.lists) - 1, 0), _MAX_INDENT) + mark
+        elif name in ("pre", "listing", "xmp"):
+            flow.pre += 1
+
+
+def _close(flow: _Flow, name: str) -> None:
+    if name not in _BLOCKS:
+        return
+    heading = _HEADING.fullmatch(name)
+    flow.flush(heading=int(heading.group(1)) if heading else 0)
+    if name in ("ul", "ol", "menu") and flow.lists:
+        flow.lists.pop()
+    elif name == "li":
+        flow.prefix = ""
+    elif name in ("pre", "listing", "xmp"):
+        flow.pre -= 1
+
+
+def _is_data(table: Node) -> bool:
+    """Whether a table holds data; others lay out a page and are written as if they were not there."""
+    if next(table.iterdescendants(*_LAYOUT), None) is not None:
+        return False
+    return all(sum(map(len, cell.itertext())) <= _LONG_CELL for cell in table.iterdescendants("td", "th"))
+
+
+def _rows(table: Node) -> str:
+    lines: list[str] = []
+    for row in table.iterdescendants("tr", "caption"):
+        cells = [row] if row.tag == "caption" else [cell for cell in row if cell.tag in ("td", "th")]
+        texts = [" ".join(" ".join(_visible(cell)).split()) for cell in cells]
+        if any(texts):
+            lines.append(" | ".join(texts))
+    return "\n".join(lines)
+
+
+def _visible(cell: Node) -> list[str]:
+    if not any(inner.tag in _SKIPPED for inner in cell.iterdescendants()):
+        pieces = ["".join(cell.itertext())] if len(cell) == 0 else list(_spaced(cell))
+        return ["".join(pieces)]
+    return ["".join(_spaced(cell))]
+
+
+def _spaced(cell: Node) -> list[str]:
+    """Text of a cell, with a blank where a block begins."""
+    pieces: list[str] = []
+    steps = walk(cell)
+    for event, node in steps:
+        name = node.tag if isinstance(node.tag, str) else ""
+        if event == "start":
+            if name in _SKIPPED or not name:
+                steps.skip_subtree()
+                continue
+            if name in _BLOCKS or name == "br":
+                pieces.append(" ")
+            pieces.append(node.text or "")
+        elif node is not cell:
+            pieces.append(node.tail or "")
+    return pieces
+
+
+# --- the main text ---------------------------------------------------------------------------------------
+
+_RENAMED = {
+    "item": "li",
+    "row": "tr",
+    "cell": "td",
+    "quote": "blockquote",
+    "lb": "br",
+    "code": "code",
+    "list": "ul",
+}
+
+
+def _main_text(text: str, root: Node, url: str | None) -> Node | None:
+    """Let trafilatura choose; where it loses the headings, it has only gathered paragraphs: cut the menus instead."""
+    from trafilatura.core import bare_extraction  # noqa: PLC0415 # slow to import, not always needed
+
+    found = bare_extraction(
+        text,
+        url=url,
+        include_comments=False,
+        include_formatting=True,
+        include_tables=True,
+        with_metadata=False,
+    )
+    body = getattr(found, "body", None)
+    if body is not None:
+        tree = _as_html(cast("Node", body))
+        has_headings = next(tree.iter("h1", "h2", "h3", "h4", "h5", "h6"), None) is not None
+        wants_headings = next(root.iter("h2", "h3", "h4", "h5", "h6"), None) is not None
+        if any(piece.strip() for piece in tree.itertext()) and (has_headings or not wants_headings):
+            return tree
+    _cut_menus(root)
+    return root
+
+
+def _as_html(body: Node) -> Node:
+    for node in body.iter():
+        if node.tag == "head":
+            level = (node.get("rend") or "h2")[-1:]
+            node.tag = f"h{level}" if level in "123456" else "h2"
+        elif node.tag == "list":
+            node.tag = "ol" if node.get("rend") == "ol" else "ul"
+        elif node.tag == "code" and "\n" in "".join(node.itertext()):
+            node.tag = "pre"
+        elif node.tag in _RENAMED:
+            node.tag = _RENAMED[node.tag]
+    return body
+
+
+def _cut_menus(root: Node) -> None:
+    """Drop what the page itself marks as its furniture, unless nothing else is on it."""
+    cut = [node for node in root.iter() if node.tag in _MENUS or node.get("role") in _MENU_ROLES]
+    cut = [node for node in cut if next(node.iterdescendants("h1", "main", "article"), None) is None]
+    for node in cut:
+        node.drop_tree()

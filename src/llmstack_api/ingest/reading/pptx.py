@@ -1,0 +1,119 @@
+"""PowerPoint presentations: a slide a page, with its tables, charts, diagrams and speaker's notes."""
+
+from collections.abc import Iterator
+
+from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading import ooxml
+from llmstack_api.ingest.reading.archive import Package, damaged
+from llmstack_api.ingest.reading.draft import Draft
+from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.xml_tree import Node, local, parse
+
+_TITLES = {"title", "ctrTitle"}
+_FURNITURE = {"sldNum", "dt", "sldImg"}
+_FURTHER = ("chart", "diagramData", "comments")
+_MAX_INDENT = 8
+
+
+def read(file: File) -> Document:
+    """Read the slides in the order in which they are shown; hidden ones too."""
+    package = file.parts
+    main = ooxml.main_part(package, "ppt/presentation.xml")
+    parts = ooxml.relationships(package, main)
+    draft = Draft()
+    number = 0
+    for node in parse(package.read(main)).iter():
+        if local(node) != "sldId":
+            continue
+        number += 1
+        kind, path = parts.get(ooxml.related(node, "id"), ("", ""))
+        if kind != "slide" or path not in package.names:
+            raise damaged()
+        draft.begin_page(number)
+        _slide(draft, package, path)
+    return draft.finish(file.kind.value, title=ooxml.title(package))
+
+
+def _slide(draft: Draft, package: Package, path: str) -> None:
+    root = parse(package.read(path))
+    shapes = list(_shapes(root))
+    titles = [shape for shape in shapes if _placeholder(shape) in _TITLES]
+    for shape in titles:
+        draft.heading(" ".join(text for text, _ in _paragraphs(shape)), 1)
+        if draft.title is None:
+            draft.title = " ".join(text for text, _ in _paragraphs(shape)) or None
+    for shape in shapes:
+        if shape not in titles and _placeholder(shape) not in _FURNITURE:
+            _shape(draft, shape)
+    for kind, part in ooxml.relationships(package, path).values():
+        if part not in package.names:
+            continue
+        if kind == "notesSlide":
+            notes = parse(package.read(part))
+            texts = [
+                text
+                for shape in _shapes(notes)
+                if _placeholder(shape) not in _FURNITURE
+                for text, _ in _paragraphs(shape)
+            ]
+            draft.block("\n".join(texts))
+        elif kind in _FURTHER:
+            draft.block(_loose(parse(package.read(part))))
+
+
+def _shapes(root: Node) -> Iterator[Node]:
+    """Shapes, those in groups too; of alternatives the first."""
+    for node in root:
+        name = local(node)
+        if name in ("sp", "graphicFrame", "cxnSp"):
+            yield node
+        elif name not in ("Fallback", "timing", "transition"):
+            yield from _shapes(node)
+
+
+def _placeholder(shape: Node) -> str | None:
+    found = next((node for node in shape.iter() if local(node) == "ph"), None)
+    return found.get("type") or "body" if found is not None else None
+
+
+def _shape(draft: Draft, shape: Node) -> None:
+    rows = [node for node in shape.iter() if local(node) == "tr"]
+    if rows:
+        lines = [
+            " | ".join(" ".join(text for text, _ in _paragraphs(cell)) for cell in row if local(cell) == "tc")
+            for row in rows
+        ]
+        draft.block("\n".join(line for line in lines if line.strip(" |")))
+        return
+    paragraphs = list(_paragraphs(shape))
+    listed = any(depth for _, depth in paragraphs) or len(paragraphs) > 1
+    draft.block("\n".join(f"{'  ' * depth}- {text}" if listed else text for text, depth in paragraphs))
+
+
+def _paragraphs(shape: Node) -> Iterator[tuple[str, int]]:
+    """Give the paragraphs that have text, with the level that they are indented to."""
+    for paragraph in (node for node in shape.iter() if local(node) == "p"):
+        pieces: list[str] = []
+        level = 0
+        for node in paragraph.iter():
+            name = local(node)
+            if name == "t":
+                pieces.append(node.text or "")
+            elif name in ("br", "tab"):
+                pieces.append(" ")
+            elif name == "pPr":
+                indent = node.get("lvl") or "0"
+                level = min(int(indent), _MAX_INDENT) if indent.isdecimal() else 0
+        text = " ".join("".join(pieces).split())
+        if text:
+            yield text, level
+
+
+def _loose(root: Node) -> str:
+    """Text of a chart, a diagram or comments: titles, then the cached labels and values."""
+    found = [
+        " ".join((node.text or "").split())
+        for node in root.iter()
+        if local(node) in ("t", "v", "text") and node.text
+    ]
+    return "\n".join(dict.fromkeys(text for text in found if text))

@@ -1,0 +1,133 @@
+"""XML and HTML trees, parsed without entities and without the network: the one place that knows lxml."""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from llmstack_api.errors import ExtractError
+from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading.draft import Draft
+from llmstack_api.ingest.reading.file import File
+
+_etree: Any = import_module("lxml.etree")  # it has no types
+_html: Any = import_module("lxml.html")
+_TOO_DEEP = re.compile("depth", re.IGNORECASE)
+_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+
+
+class Node(Protocol):
+    """An element, as lxml gives it; `tag` is a string, or a function for what is no element."""
+
+    tag: Any
+    text: str | None
+    tail: str | None
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """Value of an attribute."""
+        ...
+
+    def find(self, path: str) -> "Node | None":
+        """First element below that matches."""
+        ...
+
+    def iter(self, *tags: str) -> "Iterator[Node]":
+        """Itself and all below, in the order of the document."""
+        ...
+
+    def iterdescendants(self, *tags: str) -> "Iterator[Node]":
+        """All below."""
+        ...
+
+    def iterancestors(self, *tags: str) -> "Iterator[Node]":
+        """All around, the nearest first."""
+        ...
+
+    def itertext(self, *tags: str) -> Iterator[str]:
+        """Pieces of text below."""
+        ...
+
+    def drop_tree(self) -> None:
+        """Take an HTML element out of its tree and leave the text after it."""
+        ...
+
+    def __iter__(self) -> "Iterator[Node]": ...
+    def __len__(self) -> int: ...
+
+
+class Walk(Protocol):
+    """Events of a walk through a tree: `start` and `end` of each element."""
+
+    def __iter__(self) -> Iterator[tuple[str, Node]]: ...
+
+    def skip_subtree(self) -> None:
+        """Leave out what is below the element that just started; its end comes all the same."""
+        ...
+
+
+def read(file: File) -> Document:
+    """Read the text of an XML file of any kind, a piece a line; one that has all in attributes as it stands."""
+    text = _DECLARATION.sub("", file.text, count=1)
+    draft = Draft()
+    for piece in _parse(text.encode("utf-8", "replace")).itertext():
+        draft.block(" ".join(piece.split()), gap="\n")
+    if draft.is_empty:
+        draft.block(text)
+    return draft.finish(file.kind.value)
+
+
+def parse(data: bytes) -> Node:
+    """Parse a part of an office document.
+
+    Raises:
+        ExtractError: it is not well-formed, or declares a document type, as such a part never does (`corrupt`).
+    """
+    root = _parse(data)
+    if cast("Any", root).getroottree().docinfo.internalDTD is not None:
+        raise ExtractError(
+            "The file declares a document type, which its format does not allow.", code="corrupt"
+        )
+    return root
+
+
+def parse_html(text: str) -> Node:
+    """Parse a page as browsers do, whatever state it is in.
+
+    Raises:
+        ExtractError: nothing is left of it (`no-text`), or it is nested too deeply to be read whole (`corrupt`).
+    """
+    parser = _html.HTMLParser(no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
+    try:
+        root = _html.document_fromstring(_DECLARATION.sub("", text, count=1), parser=parser)
+    except (_etree.ParserError, _etree.XMLSyntaxError):
+        raise ExtractError("There is no text in the page.", code="no-text") from None
+    if any(_TOO_DEEP.search(entry.message) for entry in parser.error_log.filter_from_errors()):
+        raise ExtractError("The page is nested too deeply.", code="corrupt")
+    return cast("Node", root)
+
+
+def walk(root: Node) -> Walk:
+    """Walk through a tree of any depth, without recursion."""
+    return cast("Walk", _etree.iterwalk(root, events=("start", "end")))
+
+
+def local(node: Node) -> str:
+    """Name of an element without its namespace; empty for what is no element."""
+    tag = node.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _parse(data: bytes) -> Node:
+    parser = _etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        return cast("Node", _etree.fromstring(data, parser))
+    except _etree.XMLSyntaxError as error:
+        place = f" (line {error.lineno})" if error.lineno else ""
+        raise ExtractError(f"The XML in the file is damaged or not allowed{place}.", code="corrupt") from None

@@ -1,0 +1,1 @@
+"""Vectors: embedding, sparse terms, filters, and the index that holds them."""

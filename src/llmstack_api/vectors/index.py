@@ -1,0 +1,149 @@
+"""The index: chunks as points of a vector store, searched by meaning, by words, or by both."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from llmstack_api.vectors.embedding import Embedder
+from llmstack_api.vectors.filters import Filter, condition_of
+from llmstack_api.vectors.sparse import encode_query
+from llmstack_api.vectors.store import Hit, JsonObject, Point, Query, VectorStore
+
+RRF_K: Final = 2
+BUNDLED_WEIGHTS: Final = (1.0, 2.0)
+"""Weights of the dense and the sparse half in the fusion, measured for the bundled static vectors."""
+EQUAL_WEIGHTS: Final = (1.0, 1.0)
+"""The same for a real embedding model."""
+MIN_CANDIDATES: Final = 50
+"""Hits of each half that are fused at least."""
+
+
+class Mode(StrEnum):
+    """How a search compares."""
+
+    HYBRID = "hybrid"
+    """By meaning and by words; `score` is reciprocal rank fusion, of use only to order the hits of one search."""
+    SEMANTIC = "semantic"
+    """By meaning; `score` is the cosine of the vectors, -1 to 1."""
+    KEYWORD = "keyword"
+    """By words; `score` is BM25, from 0 on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """The points of one embedding model, and what makes its vectors."""
+
+    collection: str
+    dimension: int
+    embedder: Embedder = field(repr=False)
+    weights: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is searched for."""
+
+    query: str
+    datasources: Sequence[UUID]
+    limit: int
+    mode: Mode = Mode.HYBRID
+    filters: Filter | None = None
+    min_score: float | None = None
+    semantic_ratio: float | None = None
+    """Weight of the half that compares by meaning, 0 to 1; None leaves the space's own weights."""
+
+
+class Index:
+    """Chunks of every datasource; each method raises `VectorStoreAwayError` where the store is away."""
+
+    def __init__(self, store: VectorStore) -> None:
+        self.store = store
+
+    async def add(self, collection: str, points: Sequence[Point], *, dimension: int) -> None:
+        """Store points; the collection is made if need be."""
+        await self.store.ensure(collection, dimension=dimension)
+        await self.store.upsert(collection, points)
+
+    async def flush(self, collection: str) -> None:
+        """Return once what was stored and removed survives a kill."""
+        await self.store.flush(collection)
+
+    async def remove_entries(self, collection: str, entries: Iterable[UUID]) -> None:
+        """Remove all points of entries."""
+        await self.store.delete(collection, {"must": [_any("entry_id", map(str, entries))]})
+
+    async def remove_generations(self, collection: str, generations: Iterable[str]) -> None:
+        """Remove the points of entries in the versions named."""
+        await self.store.delete(collection, {"must": [_any("generation", generations)]})
+
+    async def remove_other_generations(self, collection: str, generations: dict[UUID, str]) -> None:
+        """Remove the points of entries in every version but the one named for each."""
+        await self.store.delete(
+            collection,
+            {
+                "must": [_any("entry_id", map(str, generations))],
+                "must_not": [_any("generation", generations.values())],
+            },
+        )
+
+    async def remove_datasource(self, collection: str, datasource_id: UUID) -> None:
+        """Remove all points of a datasource."""
+        await self.store.delete(collection, {"must": [_any("datasource_id", [str(datasource_id)])]})
+
+    async def search(
+        self,
+        space: Space,
+        wanted: Wanted,
+        *,
+        dense: list[float] | None,
+        without: Iterable[str] = (),
+    ) -> list[Hit]:
+        """Return the best hits in the datasources, best first; `without` names generations to leave out.
+
+        `dense` is the embedded query where the mode compares by meaning.
+        """
+        corpus: JsonObject = {"must": [_any("datasource_id", map(str, wanted.datasources))]}
+        condition: JsonObject = {"must": list(corpus["must"])}
+        if wanted.filters is not None:
+            condition["must"].insert(0, condition_of(wanted.filters))
+        if left_out := list(without):
+            condition["must_not"] = [_any("generation", left_out)]
+        sparse = (
+            None if wanted.mode == Mode.SEMANTIC or wanted.semantic_ratio == 1 else encode_query(wanted.query)
+        )
+        if sparse is not None and not sparse.indices:
+            sparse = None  # no word that counts
+        if wanted.semantic_ratio == 0 and wanted.mode == Mode.HYBRID:
+            dense = None  # a weight of zero would still let that half's hits in
+        if sparse is None and dense is None:
+            return []
+        return await self.store.query(
+            space.collection,
+            Query(
+                dense=dense,
+                sparse=sparse,
+                condition=condition,
+                corpus=corpus,
+                limit=wanted.limit,
+                candidates=max(MIN_CANDIDATES, 2 * wanted.limit),
+                rrf_k=RRF_K,
+                weights=_weights(space, wanted),
+                min_score=wanted.min_score,
+            ),
+        )
+
+
+def generation(entry_id: UUID, version: int) -> str:
+    """Name the points of an entry in one version."""
+    return f"{entry_id}:{version}"
+
+
+def _weights(space: Space, wanted: Wanted) -> tuple[float, float]:
+    ratio = wanted.semantic_ratio
+    return space.weights if ratio is None else (ratio, 1 - ratio)
+
+
+def _any(key: str, values: Iterable[str]) -> JsonObject:
+    return {"key": key, "match": {"any": list(values)}}

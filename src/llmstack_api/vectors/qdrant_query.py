@@ -1,0 +1,63 @@
+"""The port's points, queries and conditions in the Qdrant client's models; each is validated by them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from qdrant_client import models
+
+from llmstack_api.vectors.store import DENSE, SPARSE, Hit, JsonObject, Point, Query, SparseVector
+
+
+def to_points(points: Sequence[Point]) -> list[models.PointStruct]:
+    """Translate points; takes some 40 us each, and as much again to be sent."""
+    return [
+        models.PointStruct(
+            id=str(point.id),
+            vector={DENSE: point.dense, SPARSE: _sparse(point.sparse)},
+            payload=point.payload,
+        )
+        for point in points
+    ]
+
+
+def to_filter(condition: JsonObject) -> models.Filter:
+    """Translate a condition; pydantic.ValidationError where it is none of Qdrant's."""
+    return models.Filter.model_validate(condition)
+
+
+def to_halves(query: Query) -> list[models.Prefetch]:
+    """Translate the searches of which one stands alone and two are fused, each with its own condition."""
+    condition = to_filter(query.condition)
+    halves: list[models.Prefetch] = []
+    if query.dense is not None:
+        halves.append(
+            models.Prefetch(query=query.dense, using=DENSE, filter=condition, limit=query.candidates)
+        )
+    if query.sparse is not None:
+        corpus = models.SearchParams(idf=models.IdfCorpusParams(corpus=to_filter(query.corpus)))
+        halves.append(
+            models.Prefetch(
+                query=_sparse(query.sparse),
+                using=SPARSE,
+                filter=condition,
+                params=corpus,
+                limit=query.candidates,
+            )
+        )
+    if not halves:
+        raise ValueError("A query needs a vector.")
+    return halves
+
+
+def to_fusion(query: Query) -> models.RrfQuery:
+    """Say how the ranks of both halves become one."""
+    return models.RrfQuery(rrf=models.Rrf(k=query.rrf_k, weights=list(query.weights)))
+
+
+def to_hit(point: models.ScoredPoint) -> Hit:
+    """Translate a point that was found."""
+    return Hit(id=UUID(str(point.id)), score=point.score, payload=point.payload or {})
+
+
+def _sparse(vector: SparseVector) -> models.SparseVector:
+    return models.SparseVector(indices=vector.indices, values=vector.values)

@@ -1,0 +1,133 @@
+"""The worker: does what rows want, finds those whose wake-up was lost, and says that it lives."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from llmstack_api.datasources import purging, reembedding, work
+from llmstack_api.datasources.folders import check_folders
+from llmstack_api.datasources.ingestion import Ingestion
+from llmstack_api.datasources.refreshing import want_refreshes
+from llmstack_api.db import SQLITE
+from llmstack_api.errors import EmbeddingRefusedError, LLMStackError, StorageFullError, UnavailableError
+from llmstack_api.ingest.extract import open_extractor
+from llmstack_api.ingest.fetch import open_fetcher
+from llmstack_api.jobs.queue import Job, JobKind
+from llmstack_api.models import Work, now
+from llmstack_api.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+RECONCILE_INTERVAL: Final = 2.0
+"""Seconds between two looks for rows that nobody was woken for."""
+OVERDUE: Final = timedelta(seconds=1)
+"""How long a row wants work before its wake-up counts as lost."""
+RENEW_INTERVAL: Final = 3.0
+"""Seconds between two signs of life, far less than a lease."""
+DATASOURCE_PAUSE: Final = 5.0
+"""Seconds before a datasource's work that failed is tried again."""
+STOP_TIMEOUT: Final = 5.0
+
+
+class Worker:
+    """Everything that one process does for entries and datasources."""
+
+    def __init__(self, resources: Resources, ingestion: Ingestion) -> None:
+        self._resources = resources
+        self._ingestion = ingestion
+        self._datasource_tokens: set[UUID] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(RECONCILE_INTERVAL, self._reconcile))
+            group.create_task(self._repeat(RENEW_INTERVAL, self._renew))
+            group.create_task(
+                self._resources.jobs.work(
+                    self._handle, concurrency=self._resources.settings.worker_concurrency
+                )
+            )
+
+    async def _handle(self, job: Job) -> None:
+        match job.kind:
+            case JobKind.ENTRY:
+                await self._ingestion.handle(job.id)
+            case JobKind.DATASOURCE:
+                await self._handle_datasource(job.id)
+
+    async def _handle_datasource(self, datasource_id: UUID) -> None:
+        db = self._resources.db
+        claimed = await db.write(work.claim_datasource, datasource_id)
+        if claimed is None:
+            return
+        datasource, token = claimed
+        self._datasource_tokens.add(token)
+        try:
+            if datasource.work == Work.PURGE:
+                await purging.purge_datasource(self._resources, datasource)
+            else:
+                await reembedding.reembed(self._resources, datasource)
+        except (UnavailableError, StorageFullError, EmbeddingRefusedError) as error:
+            log.warning("datasource_waits", datasource=str(datasource_id), error=str(error))
+            await self._put_off(datasource_id, token)
+        except Exception as error:
+            log.exception("datasource_crashed", datasource=str(datasource_id), error=type(error).__name__)
+            await self._put_off(datasource_id, token)
+        finally:
+            self._datasource_tokens.discard(token)
+
+    async def _put_off(self, datasource_id: UUID, token: UUID) -> None:
+        try:
+            await self._resources.db.write(
+                work.put_off_datasource, datasource_id, token, seconds=DATASOURCE_PAUSE
+            )
+        except (UnavailableError, StorageFullError) as error:  # the lease runs out
+            log.warning("datasource_not_recorded", datasource=str(datasource_id), error=str(error))
+
+    async def _reconcile(self) -> None:
+        await check_folders(self._resources)
+        await self._resources.db.write(want_refreshes)
+        jobs = await self._resources.db.read(work.due, before=now() - OVERDUE)
+        if jobs:
+            await self._resources.jobs.wake(jobs)
+
+    async def _renew(self) -> None:
+        tokens = self._ingestion.tokens | self._datasource_tokens
+        if tokens:
+            await self._resources.db.write(work.renew, tokens)
+
+    async def _repeat(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await do()
+            except LLMStackError as error:
+                log.warning("upkeep_failed", error=str(error))
+            except Exception as error:  # the worker goes on
+                log.exception("upkeep_crashed", error=type(error).__name__)
+            await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def working(resources: Resources) -> AsyncGenerator[None]:
+    """Do the work of entries and datasources while the context is open."""
+    settings = resources.settings
+    if settings.database.startswith(SQLITE):
+        await resources.db.write(work.forget_leases)
+    async with (
+        open_fetcher(
+            resources.egress, timeout=settings.fetch_timeout, max_bytes=settings.fetch_max_bytes
+        ) as fetcher,
+        open_extractor(timeout=settings.extract_timeout, memory=settings.extract_memory) as extractor,
+    ):
+        ingestion = Ingestion(resources, fetcher, extractor)
+        async with ingestion.running(), asyncio.TaskGroup() as group:
+            task = group.create_task(Worker(resources, ingestion).run())
+            try:
+                yield
+            finally:
+                task.cancel()

@@ -1,0 +1,125 @@
+"""Files made for tests: ordinary ones in few lines, and hostile ones that are small and ask for much."""
+
+import zlib
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+S = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+FONTS = b"<< /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
+RELATIONSHIPS = (
+    '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"'
+    ' Target="{target}"/></Relationships>'
+)
+
+
+def zipped(parts: dict[str, str | bytes]) -> bytes:
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def docx(body: str, *, prologue: str = "", **parts: str | bytes) -> bytes:
+    """A document with this body; `prologue` stands before its root element."""
+    root = f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
+    return zipped(
+        {
+            "[Content_Types].xml": f'<Types><Override PartName="/word/document.xml" ContentType="{DOCX}"/></Types>',
+            "_rels/.rels": RELATIONSHIPS.format(target="word/document.xml"),
+            "word/document.xml": f'<?xml version="1.0" encoding="UTF-8"?>{prologue}{root}',
+            **parts,
+        }
+    )
+
+
+def paragraph(text: str) -> str:
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def xlsx(rows: str) -> bytes:
+    """A workbook of one sheet with these rows."""
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    return zipped(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "_rels/.rels": RELATIONSHIPS.format(target="xl/workbook.xml"),
+            "xl/workbook.xml": f'<workbook xmlns="{S}" xmlns:r="{office}"><sheets><sheet name="Data" sheetId="1"'
+            ' r:id="r1"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": RELATIONSHIPS.format(target="worksheets/sheet1.xml").replace(
+                '/officeDocument"', '/worksheet"'
+            ),
+            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{S}"><sheetData>{rows}</sheetData></worksheet>',
+        }
+    )
+
+
+def pdf(content: bytes, *, compressed: bool = False) -> bytes:
+    """A PDF of one page that draws this content; `compressed` says that it is deflated already."""
+    filters = b"/Filter /FlateDecode " if compressed else b""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources " + FONTS + b" >>",
+        b"<< " + filters + b"/Length %d >>\nstream\n%b\nendstream" % (len(content), content),
+    ]
+    out = bytearray(b"%PDF-1.4\n")
+    places: list[int] = []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n".encode() + body + b"\nendobj\n"
+    start = len(out)
+    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
+    for place in places:
+        out += f"{place:010} 00000 n \n".encode()
+    out += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n".encode()
+    return bytes(out)
+
+
+def deflated(piece: bytes, *, times: int) -> bytes:
+    """Deflate a repeated piece without ever holding it whole."""
+    packer = zlib.compressobj(9)
+    block = piece * 1000
+    return b"".join([*(packer.compress(block) for _ in range(times // 1000)), packer.flush()])
+
+
+def pdf_bomb() -> bytes:
+    """Under 2 MB that ask for a gigabyte of drawing."""
+    line = b"BT /F1 12 Tf 72 720 Td (boom boom boom) Tj ET\n"
+    return pdf(deflated(line, times=20_000_000), compressed=True)
+
+
+def docx_bomb() -> bytes:
+    """A document whose body inflates to 400 MB."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        with archive.open("word/document.xml", "w", force_zip64=True) as part:
+            part.write(f'<w:document xmlns:w="{W}"><w:body>'.encode())
+            block = paragraph("boom").encode() * 10_000
+            for _ in range(1000):
+                part.write(block)
+            part.write(b"</w:body></w:document>")
+    return buffer.getvalue()
+
+
+def docx_that_lies() -> bytes:
+    """A document that declares a body of ten bytes and has one of many."""
+    data = bytearray(docx(paragraph("boom") * 200_000))
+    with ZipFile(BytesIO(bytes(data))) as archive:
+        size = archive.getinfo("word/document.xml").file_size.to_bytes(4, "little")
+    place = 0
+    while (place := data.find(size, place)) >= 0:
+        data[place : place + 4] = (10).to_bytes(4, "little")
+        place += 4
+    return bytes(data)
+
+
+ENTITY_BOMB = (
+    '<!DOCTYPE x [<!ENTITY a0 "boom boom boom boom">'
+    + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+    + "]>"
+)

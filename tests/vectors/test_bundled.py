@@ -1,0 +1,125 @@
+"""The bundled embedding model: unit vectors, near for what is alike, made without the network or its package."""
+
+import asyncio
+import math
+import subprocess
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from llmstack_api.vectors import bundled
+from llmstack_api.vectors.bundled import DIMENSION, INLINE, MODEL, SLICE, BundledEmbedder
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+
+
+def cosine(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+async def test_it_says_what_it_is() -> None:
+    embedder = BundledEmbedder()
+    assert embedder.model == MODEL == "builtin/wordllama-256"
+    assert await embedder.dimension() == DIMENSION == 256
+
+
+async def test_what_is_alike_is_near() -> None:
+    near, far = await BundledEmbedder().embed_passages(
+        ["The dog sleeps on the sofa.", "Interest rates rose again in March."]
+    )
+    asked = await BundledEmbedder().embed_query("Where is the puppy?")
+    assert cosine(asked, near) > cosine(asked, far) + 0.1
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n", "\0", "</s>", "<unk>", "🦄", "日本語", "\u0301", "a" * INLINE * 2]
+)
+async def test_odd_texts_have_a_direction_too(text: str) -> None:
+    embedder = BundledEmbedder()
+    vector = await embedder.embed_query(text)
+    assert len(vector) == DIMENSION
+    assert math.isclose(math.hypot(*vector), 1.0, rel_tol=1e-5)
+    assert await embedder.embed_passages([text]) == [vector]
+
+
+@given(st.lists(TEXTS, max_size=8))
+async def test_a_text_has_the_same_vector_alone_and_among_others(texts: list[str]) -> None:
+    embedder = BundledEmbedder()
+    together = await embedder.embed_passages(texts)
+    assert together == [await embedder.embed_query(text) for text in texts]
+    assert all(math.isclose(math.hypot(*vector), 1.0, rel_tol=1e-5) for vector in together)
+
+
+@given(TEXTS, st.integers(1, 3))
+def test_words_have_the_pieces_that_they_have_in_the_text_as_a_whole(text: str, times: int) -> None:
+    spaced = f"{text} {' ' * times}the wing{text}".replace("\0", " ▁")
+    vectors = bundled._load_once()  # pyright: ignore[reportPrivateUsage] # the cut shows nowhere else
+    assert vectors._pieces(spaced) == whole().encode(spaced, add_special_tokens=False).ids  # pyright: ignore[reportPrivateUsage]
+
+
+@cache
+def whole() -> Tokenizer:
+    spec = find_spec("wordllama")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    folder = Path(spec.submodule_search_locations[0])
+    tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+async def test_passages_come_back_in_order_over_slices() -> None:
+    embedder = BundledEmbedder()
+    texts = [f"passage number {number}" for number in range(3 * SLICE + 1)]
+    vectors = await embedder.embed_passages(texts)
+    assert vectors == [await embedder.embed_query(text) for text in texts]
+    assert await embedder.embed_passages([]) == []
+
+
+async def test_many_first_calls_at_once_load_it_once_and_agree() -> None:
+    vectors = await asyncio.gather(*(BundledEmbedder().embed_query("hello") for _ in range(20)))
+    assert all(vector == vectors[0] for vector in vectors)
+
+
+async def test_the_loop_goes_on_while_passages_are_embedded() -> None:
+    embedder = BundledEmbedder()
+    texts = ["Some words that stand for a passage of text. " * 25] * 2000
+    task = asyncio.create_task(embedder.embed_passages(texts))
+    turns = 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > len(texts) / SLICE
+    assert len(await task) == len(texts)
+
+
+async def test_a_cancelled_call_stops_soon() -> None:
+    embedder = BundledEmbedder()
+    await embedder.embed_query("loaded")
+    task = asyncio.create_task(embedder.embed_passages(["Some words. " * 100] * 100_000))
+    began = perf_counter()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(task, 0.05)
+    assert perf_counter() - began < 5
+    assert len(await embedder.embed_passages(["and it goes on"])) == 1
+
+
+def test_it_imports_nothing_slow_before_it_is_needed_and_its_package_never() -> None:
+    code = """
+import asyncio, sys
+from llmstack_api.vectors.bundled import BundledEmbedder
+embedder = BundledEmbedder()
+slow = {"numpy", "tokenizers", "wordllama", "qdrant_edge"} & set(sys.modules)
+asyncio.run(embedder.embed_query("hello"))
+print(sorted(slow), sorted({"wordllama", "requests", "safetensors", "huggingface_hub"} & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 # our own code
+    assert ran.stdout.strip() == "[] []"
