@@ -52,8 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__)
     parser.add_argument(
         "--chunks",
-        default="1000,10000,100000",
-        help="sizes of the index at which searches are timed (default: %(default)s)",
+        default="2000,10000,100000",
+        help="sizes of the index at which searches are timed, from 2000 on (default: %(default)s)",
     )
     options = parser.parse_args()
     uvloop.run(_measure([int(size) for size in options.chunks.split(",")]))
@@ -68,10 +68,9 @@ async def _measure(sizes: Sequence[int]) -> None:
             connections = [await connect(server.port) for _ in range(CLIENTS)]
             await asyncio.sleep(1)
             print(f"idle memory, no datasource: {_megabytes(server)}")
-            await _ingest(api, connections, words)
-            print(f"memory after that: {_megabytes(server)}")
             datasource = await _make(api, connections[0])
-            filled = 0
+            await _ingest(api, connections, datasource, words)
+            filled = TEXTS
             for size in sizes:
                 await _fill(api, connections, datasource, words, passages=size - filled)
                 filled = size
@@ -80,8 +79,7 @@ async def _measure(sizes: Sequence[int]) -> None:
                 connection.close()
 
 
-async def _ingest(api: Api, connections: Sequence[Connection], words: "Words") -> None:
-    datasource = await _make(api, connections[0])
+async def _ingest(api: Api, connections: Sequence[Connection], datasource: str, words: "Words") -> None:
     path = f"/api/datasources/{datasource}/entries"
     texts = iter([words.text(WORDS) for _ in range(TEXTS)])
     began = perf_counter()
@@ -102,7 +100,8 @@ async def _ingest(api: Api, connections: Sequence[Connection], words: "Words") -
     used = api.server.cpu() - cpu
     print(
         f"{TEXTS} texts of {WORDS} words, {CLIENTS} clients: accepted {TEXTS / accepted:.0f}/s, "
-        f"searchable {TEXTS / ready:.0f}/s, {1000 * used / TEXTS:.2f} ms CPU each, failed: {len(failed)}"
+        f"searchable {TEXTS / ready:.0f}/s, {1000 * used / TEXTS:.2f} ms CPU each, failed: {len(failed)}; "
+        f"memory {_megabytes(api.server)}"
     )
 
 

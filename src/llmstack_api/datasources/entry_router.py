@@ -88,8 +88,10 @@ SelectionDep = Annotated[Selection, Depends(_selection)]
     status_code=202,
     response_model=EntryOut,
     responses={
-        201: examples.answer(examples.READY_ENTRY, "The entry was READY, or FAILED, within `wait` seconds."),
-        202: examples.answer(examples.ENTRY, "The entry is stored and will be made searchable."),
+        201: {"model": EntryOut}
+        | examples.answer(examples.READY_ENTRY, "The entry was READY, or FAILED, within `wait` seconds."),
+        202: {"model": EntryOut}
+        | examples.answer(examples.ENTRY, "The entry is stored and will be made searchable."),
         **problems(400, 401, 403, 404, 408, 409, 413, 415, 422),
     },
     openapi_extra=examples.FORM_REQUEST,
@@ -149,11 +151,13 @@ def _add(
     summary="Add or replace the entry with a key",
     response_model=EntryOut,
     responses={
-        200: examples.answer(
+        200: {"model": EntryOut}
+        | examples.answer(
             examples.READY_ENTRY, "The same content and metadata were there; nothing was done."
         ),
-        201: examples.answer(examples.ENTRY, "The entry is new."),
-        202: examples.answer(examples.ENTRY, "The content is replaced; until then the old one is found."),
+        201: {"model": EntryOut} | examples.answer(examples.ENTRY, "The entry is new."),
+        202: {"model": EntryOut}
+        | examples.answer(examples.ENTRY, "The content is replaced; until then the old one is found."),
         **problems(400, 401, 403, 404, 408, 413, 415, 422),
     },
     openapi_extra=examples.FORM_REQUEST,

@@ -112,6 +112,7 @@ ENTRIES: Any = {
 }
 
 _ENTRY_FORM: JsonObject = {
+    "title": "EntryForm",
     "type": "object",
     "properties": {
         "file": {"type": "string", "format": "binary"},
@@ -123,7 +124,16 @@ _ENTRY_FORM: JsonObject = {
     "additionalProperties": False,
 }
 
-FORM_REQUEST: JsonObject = {"requestBody": {"content": {"multipart/form-data": {"schema": _ENTRY_FORM}}}}
+FORM_REQUEST: JsonObject = {
+    "requestBody": {
+        "content": {
+            "multipart/form-data": {
+                "schema": _ENTRY_FORM,
+                "example": {"file": "...", "entry_metadata": '{"lang": "en", "year": 2024}'},
+            }
+        }
+    }
+}
 
 EVENTS: dict[str, Any] = {
     "description": "Events `entry` while it is PROCESSING, then `done`.",

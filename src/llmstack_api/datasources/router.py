@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import orjson
 from fastapi import Request, Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
@@ -10,7 +11,6 @@ from sqlalchemy.orm import Session
 from llmstack_api.auth import Scope
 from llmstack_api.datasources import entry_router, examples, service
 from llmstack_api.datasources.schemas import (
-    ChunkRef,
     ConfigChanges,
     DatasourceChanges,
     DatasourceConfig,
@@ -18,7 +18,6 @@ from llmstack_api.datasources.schemas import (
     DatasourceOut,
     DatasourceTypeOut,
     EmbeddingOut,
-    SearchHit,
     SearchIn,
     SearchOut,
 )
@@ -36,7 +35,7 @@ from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import Answer, Claim, ClaimDep, once
 from llmstack_api.web.paging import LINK_HEADER, PageDep, cut
 from llmstack_api.web.problems import problems
-from llmstack_api.web.routing import api_router, needs
+from llmstack_api.web.routing import JSON, api_router, needs
 
 router = api_router("/api")
 router.include_router(entry_router.router)
@@ -225,6 +224,7 @@ async def delete_datasource(datasource_uuid: UUID, caller: CallerDep, resources:
     "/datasources/{datasource_uuid}/search",
     tags=["Datasources"],
     summary="Search a datasource",
+    response_model=SearchOut,
     responses={
         200: examples.answer(examples.SEARCH, "Passages, best first."),
         **problems(400, 401, 403, 404, 408, 413, 415, 422, 424, 503),
@@ -233,7 +233,7 @@ async def delete_datasource(datasource_uuid: UUID, caller: CallerDep, resources:
 @needs(Scope.READ, Scope.RUN)
 async def search_datasource(
     datasource_uuid: UUID, body: SearchIn, caller: CallerDep, resources: ResourcesDep
-) -> SearchOut:
+) -> Response:
     """Return the passages that answer a query best, with their metadata and where they stand.
 
     `filters` is a tree of comparisons: `{"type": "eq", "key": "md_lang", "value": "en"}`, joined by `and` and
@@ -248,18 +248,19 @@ async def search_datasource(
         min_score=body.min_score,
     )
     found = await search(resources, wanted, account_id=caller.account_id)
-    return SearchOut(results=[_hit(passage) for passage in found])
+    return Response(orjson.dumps({"results": [_hit(passage) for passage in found]}), media_type=JSON)
 
 
-def _hit(found: Found) -> SearchHit:
-    return SearchHit(
-        content=found.content,
-        score=found.score,
-        metadata=found.metadata,
-        entry_uuid=found.entry_id,
-        entry_name=found.metadata["name"],
-        chunk=ChunkRef(number=found.number, start=found.start, end=found.end),
-    )
+def _hit(found: Found) -> JsonObject:
+    """Make a `SearchHit`."""
+    return {
+        "content": found.content,
+        "score": found.score,
+        "metadata": found.metadata,
+        "entry_uuid": found.entry_id,
+        "entry_name": found.metadata["name"],
+        "chunk": {"number": found.number, "start": found.start, "end": found.end},
+    }
 
 
 def _check_model(resources: Resources, model: str) -> None:

@@ -22,7 +22,6 @@ from llmstack_api.engine.definition import NAME
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, MAX_SIZE, MIN_SIZE
 from llmstack_api.models import NAME_LENGTH, EntryStatus, Stage
-from llmstack_api.vectors.filter_tree import filter_schema
 from llmstack_api.vectors.index import Mode
 from llmstack_api.web.routing import RequestModel
 
@@ -127,9 +126,9 @@ class EmbeddingChoice(RequestModel):
 class DatasourceIn(RequestModel):
     """A datasource to create."""
 
-    name: NAME
+    name: Annotated[NAME, Field(examples=["Handbook"])]
     """What people call it; need not be unique."""
-    type: DatasourceType
+    type: Annotated[DatasourceType, Field(examples=["mixed"])]
     """What its entries are made of; `GET /api/datasource_types` explains each."""
     config: DatasourceConfig = DatasourceConfig()
     embedding: EmbeddingChoice | None = None
@@ -139,7 +138,7 @@ class DatasourceIn(RequestModel):
 class DatasourceChanges(RequestModel):
     """What to change; what is left out stays."""
 
-    name: NAME | None = None
+    name: Annotated[NAME | None, Field(examples=["Handbook 2"])] = None
     config: ConfigChanges | None = None
     embedding: EmbeddingChoice | None = None
     """Another model makes all vectors anew; searches use the old ones until that is done."""
@@ -260,7 +259,7 @@ class TextContentOut(_Out):
 
 # --- search ----------------------------------------------------------------------------------------------
 
-Filters = Annotated[Json, WithJsonSchema(filter_schema("#/components/schemas/Filter"))]
+Filters = Annotated[Json, WithJsonSchema({"allOf": [{"$ref": "#/components/schemas/Filter"}]})]
 
 
 class SearchIn(RequestModel):

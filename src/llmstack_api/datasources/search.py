@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select
 
 from llmstack_api.datasources.points import INTERNAL
 from llmstack_api.datasources.service import NO_SUCH_DATASOURCE
@@ -19,6 +18,18 @@ from llmstack_api.vectors.store import Hit
 
 ROUNDS: Final = 4
 """How often hits that may not be seen any more are searched around before the result is what it is."""
+
+MOVES: Final = 3
+"""How often a search is begun, where another embedding model takes over amid it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the points of a datasource are."""
+
+    model: str
+    collection: str
+    dimension: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,50 +56,72 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
         EmbeddingAwayError: the embedding model does not answer.
         EmbeddingRefusedError: the datasource's embedding model is not configured any more, or refuses.
     """
-    models = await resources.db.read(_models, account_id, wanted.datasources)
-    if not models:
-        return []  # nothing has been stored yet
-    (model,) = models
-    space = await resources.embedders.space(model)
-    dense = None if wanted.mode == Mode.KEYWORD else await space.embedder.embed_query(wanted.query)
+    hits: list[Hit] = []
+    for _ in range(MOVES):
+        places = await resources.db.peek(_places, account_id, wanted.datasources)
+        if not places:
+            return []  # nothing has been stored yet
+        (place,) = places
+        hits = await _search(resources, wanted, place, account_id=account_id)
+        # Where another model took over meanwhile, what was searched may have been removed already.
+        if len(hits) == wanted.limit or places == await resources.db.peek(
+            _places, account_id, wanted.datasources
+        ):
+            break
+    return [_found(hit) for hit in hits]
+
+
+async def _search(resources: Resources, wanted: Wanted, place: _Place, *, account_id: UUID) -> list[Hit]:
+    by_words = wanted.mode == Mode.KEYWORD
+    space = await resources.embedders.space(place.model, dimension=place.dimension if by_words else None)
+    dense = None if by_words else await space.embedder.embed_query(wanted.query)
+    met: set[str] = set()
     hidden: set[str] = set()
     seen: list[Hit] = []
     for _ in range(ROUNDS):
         hits = await resources.index.search(space, wanted, dense=dense, without=hidden)
-        live = await resources.db.read(_live, account_id, {hit.payload["generation"] for hit in hits})
+        met |= {hit.payload["generation"] for hit in hits}
+        live = await resources.db.peek(_live, account_id, met)
         seen = [hit for hit in hits if hit.payload["generation"] in live]
-        if len(seen) == len(hits):
+        if len(seen) == len(hits) and hidden.isdisjoint(live):
             break
-        hidden |= {hit.payload["generation"] for hit in hits} - live
-    return [_found(hit) for hit in seen]
+        hidden = met - live  # what was hidden may be what is seen now
+    return seen
 
 
-def _models(session: Session, account_id: UUID, datasources: Sequence[UUID]) -> set[str]:
-    rows = session.execute(
-        select(Datasource.embedding_model, Datasource.collection).where(
-            Datasource.id.in_(datasources),
-            Datasource.account_id == account_id,
-            Datasource.deleted_at.is_(None),
-        )
-    ).all()
-    if len(rows) < len(set(datasources)):
+_PLACES: Final = select(Datasource.embedding_model, Datasource.collection, Datasource.dimension).where(
+    Datasource.id.in_(bindparam("ids", expanding=True)),
+    Datasource.account_id == bindparam("account_id"),
+    Datasource.deleted_at.is_(None),
+)
+_LIVE: Final = (
+    select(Entry.id, Entry.live_version)
+    .join(Datasource, Datasource.id == Entry.datasource_id)
+    .where(
+        Entry.id.in_(bindparam("ids", expanding=True)),
+        Entry.account_id == bindparam("account_id"),
+        Entry.deleted_at.is_(None),
+        Datasource.deleted_at.is_(None),
+    )
+)
+
+
+def _places(connection: Connection, account_id: UUID, datasources: Sequence[UUID]) -> set[_Place]:
+    ids = set(datasources)
+    rows = connection.execute(_PLACES, {"ids": list(ids), "account_id": account_id}).all()
+    if len(rows) < len(ids):
         raise DatasourceNotFoundError(NO_SUCH_DATASOURCE)
-    return {model for model, collection in rows if collection is not None}
+    return {
+        _Place(model, collection, dimension)
+        for model, collection, dimension in rows
+        if collection is not None
+    }
 
 
-def _live(session: Session, account_id: UUID, generations: set[str]) -> set[str]:
+def _live(connection: Connection, account_id: UUID, generations: set[str]) -> set[str]:
     """Return those of the generations that may be seen now."""
     ids = {UUID(name.partition(":")[0]) for name in generations}
-    rows = session.execute(
-        select(Entry.id, Entry.live_version)
-        .join(Datasource, Datasource.id == Entry.datasource_id)
-        .where(
-            Entry.id.in_(ids),
-            Entry.account_id == account_id,
-            Entry.deleted_at.is_(None),
-            Datasource.deleted_at.is_(None),
-        )
-    )
+    rows = connection.execute(_LIVE, {"ids": list(ids), "account_id": account_id})
     return {generation(id_, version) for id_, version in rows if version is not None} & generations
 
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from llmstack_api.errors import StorageFullError, UnavailableError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -38,7 +40,10 @@ class Coalescer(Generic[T, R]):
         self._wanted = asyncio.Event()
 
     async def __call__(self, item: T) -> R:
-        """Have one item done with those of others; a batch that fails is done again, item by item."""
+        """Have one item done with those of others.
+
+        A batch that fails is done again, item by item; not where something is away, which concerns them all.
+        """
         call = _Call[T, R](item, asyncio.get_running_loop().create_future())
         self._calls.append(call)
         self._wanted.set()
@@ -70,6 +75,10 @@ class Coalescer(Generic[T, R]):
             return
         try:
             results = await self._work([call.item for call in batch])
+        except (UnavailableError, StorageFullError) as error:
+            for call in batch:
+                _settle(call, error=error)
+            return
         except Exception as error:  # noqa: BLE001 # it belongs to the callers
             if len(batch) == 1:
                 _settle(batch[0], error=error)

@@ -36,8 +36,10 @@ class Embedders:
         """The models that can be called."""
         return list(self._models)
 
-    async def space(self, model: str) -> Space:
+    async def space(self, model: str, *, dimension: int | None = None) -> Space:
         """Return where the vectors of a model are, and what makes them; asks for its dimension at first.
+
+        With a `dimension`, such as that of vectors which are there already, nobody is asked.
 
         Raises:
             EmbeddingRefusedError: the model is not set any more.
@@ -49,7 +51,8 @@ class Embedders:
                 f"The embedding model {model!r} of this datasource is not configured any more; known are: "
                 f"{', '.join(self._models)}. Change the datasource's 'embedding', or set LLMSTACK_EMBEDDING_MODEL."
             )
-        dimension = await found.embedder.dimension()
+        if dimension is None:
+            dimension = await found.embedder.dimension()
         return Space(
             collection=_collection(model, dimension, found.profile),
             dimension=dimension,

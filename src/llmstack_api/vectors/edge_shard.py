@@ -189,9 +189,16 @@ class _BrokenError(Exception):
 
 
 def _config(dimension: int) -> qe.EdgeConfig:
-    cold = qe.Memory.Cold
+    cold, half = qe.Memory.Cold, qe.VectorStorageDatatype.Float16
     return qe.EdgeConfig(
-        vectors={DENSE: qe.EdgeVectorParams(size=dimension, distance=qe.Distance.Cosine, memory=cold)},
+        vectors={
+            DENSE: qe.EdgeVectorParams(
+                size=dimension,
+                distance=qe.Distance.Cosine,
+                datatype=half,
+                memory=cold,
+            )
+        },
         sparse_vectors={SPARSE: qe.EdgeSparseVectorParams(modifier=qe.Modifier.Idf, memory=cold)},
         optimizers=qe.EdgeOptimizersConfig(
             deleted_threshold=0.5,

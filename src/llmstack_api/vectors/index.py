@@ -76,7 +76,7 @@ class Index:
 
     async def remove_generations(self, collection: str, generations: Iterable[str]) -> None:
         """Remove the points of entries in the versions named."""
-        await self.store.delete(collection, {"must": [_any("generation", generations)]})
+        await self.store.delete(collection, _of_generations(list(generations)))
 
     async def remove_other_generations(self, collection: str, generations: dict[UUID, str]) -> None:
         """Remove the points of entries in every version but the one named for each."""
@@ -109,7 +109,7 @@ class Index:
         if wanted.filters is not None:
             condition["must"].insert(0, condition_of(wanted.filters))
         if left_out := list(without):
-            condition["must_not"] = [_any("generation", left_out)]
+            condition["must_not"] = [_of_generations(left_out)]
         sparse = (
             None if wanted.mode == Mode.SEMANTIC or wanted.semantic_ratio == 1 else encode_query(wanted.query)
         )
@@ -138,6 +138,12 @@ class Index:
 def generation(entry_id: UUID, version: int) -> str:
     """Name the points of an entry in one version."""
     return f"{entry_id}:{version}"
+
+
+def _of_generations(generations: Sequence[str]) -> JsonObject:
+    """Select points by entry first, which is a lookup, and only then by version."""
+    entries = {name.partition(":")[0] for name in generations}
+    return {"must": [_any("entry_id", entries), _any("generation", generations)]}
 
 
 def _weights(space: Space, wanted: Wanted) -> tuple[float, float]:

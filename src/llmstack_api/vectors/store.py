@@ -17,7 +17,7 @@ DENSE: Final = "dense"
 SPARSE: Final = "sparse"
 """Name of the sparse vector of a point; its collection weighs it by IDF."""
 
-KEYWORD_FIELDS: Final = ("datasource_id", "entry_id", "generation", "flags")
+KEYWORD_FIELDS: Final = ("datasource_id", "entry_id", "flags")
 """Payload fields that every collection indexes as keywords; `datasource_id` is its tenant key."""
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from llmstack_api.auth import Scope
 from llmstack_api.engine.ports import JsonObject
+from llmstack_api.vectors.filter_tree import filter_schema
 from llmstack_api.web.idempotency import REPLAYED
 from llmstack_api.web.problems import PROBLEM_SCHEMA
 
@@ -104,6 +105,7 @@ _TOKENS = {"type": ["integer", "null"]}
 
 SCHEMAS: dict[str, Any] = {
     "Problem": PROBLEM_SCHEMA,
+    "Filter": filter_schema("#/components/schemas/Filter"),
     "StreamLine": {
         "title": "StreamLine",
         "description": (
