@@ -1,6 +1,7 @@
 """The run examples of the documents that the API implements, with their own client loops over `requests`."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -135,3 +136,37 @@ async def test_the_token_prefix_of_the_second_document_is_accepted(server: Runni
 
 def test_the_default_address_is_the_one_of_the_documents() -> None:
     assert Settings.model_fields["port"].default == 3000
+
+
+# --- datasources -----------------------------------------------------------------------------------------
+
+
+async def test_the_documents_datasource_requests_answer_as_it_says(client: httpx.AsyncClient) -> None:
+    fields = {"uuid", "name", "type", "created_at", "updated_at"}
+    made = await client.post("/api/datasources", json={"name": "<DATASOURCE_NAME>", "type": "mixed"})
+    assert fields <= made.json().keys()
+    listed = await client.get("/api/datasources")
+    assert isinstance(listed.json(), list)
+    assert [fields <= row.keys() for row in listed.json()] == [True]
+
+    entries = f"/api/datasources/{made.json()['uuid']}/entries"
+    text = base64.b64encode(b"Terns nest on the shore.").decode()
+    metadata = {"key1": "value1", "key2": "value2"}
+    uuids: list[str] = []
+    for given in ({"content": "Gulls nest on the cliff."}, {"file": text}):
+        body = {"entry_data": {"name": "<ENTRY_NAME>", **given}, "entry_metadata": metadata}
+        added = await client.post(entries, json=body, params={"wait": 30}, timeout=40)
+        assert added.json()["status"] == "READY"
+        uuids.append(added.json()["uuid"])
+    assert {row["uuid"] for row in (await client.get(entries)).json()} == set(uuids)
+
+    key1 = {"type": "eq", "key": "md_key1", "value": "value1"}
+    search = f"/api/datasources/{made.json()['uuid']}/search"
+    found = (await client.post(search, json={"query": "nest", "filters": key1})).json()["results"]
+    assert {hit["entry_uuid"] for hit in found} == set(uuids)
+    assert all(hit["metadata"]["source"] and hit["metadata"]["md_key2"] == "value2" for hit in found)
+
+    assert (await client.delete(f"{entries}/{uuids[0]}")).status_code == 204
+    assert [row["uuid"] for row in (await client.get(entries)).json()] == uuids[1:]
+    assert (await client.delete(f"/api/datasources/{made.json()['uuid']}")).status_code == 204
+    assert (await client.get("/api/datasources")).json() == []
