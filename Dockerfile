@@ -1,4 +1,5 @@
-# The server on any Python image, installed from the hashed lock; runs as non-root on a read-only root.
+# The server, and the worker, on a Python image with glibc, installed from the hashed lock; runs as non-root on a
+# read-only root.
 #
 #   docker build -t llmstack-api .
 #   docker run -p 3000:3000 -v llmstack-data:/data --read-only llmstack-api
@@ -19,7 +20,8 @@ COPY --from=uv /uv /usr/local/bin/uv
 WORKDIR /build
 RUN uv venv /opt/llmstack-api
 COPY requirements.lock ./
-RUN uv pip sync --python /opt/llmstack-api/bin/python --require-hashes requirements.lock
+# Wheels alone: what reads files, searches and embeds is in them, so the image needs no compiler and no further package.
+RUN uv pip sync --python /opt/llmstack-api/bin/python --no-build --require-hashes requirements.lock
 COPY pyproject.toml requirements-dev.lock README.md ./
 COPY src ./src
 COPY migrations ./migrations

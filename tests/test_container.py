@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from llmstack_api import __version__
+from llmstack_api.cli.doctor_datasources import OLDEST_QDRANT
 from llmstack_api.settings import Settings
 from tests.command import environment, server_process
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 20.0
+OURS = ["api", "server", "worker", "migrate"]
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -53,7 +55,9 @@ def test_both_images_can_be_chosen() -> None:
 
 def test_what_is_installed_is_what_the_lock_says() -> None:
     runs = [rest for word, rest in instructions() if word == "RUN"]
-    assert any("uv pip sync" in run and "--require-hashes requirements.lock" in run for run in runs)
+    [sync] = [run for run in runs if "uv pip sync" in run]
+    assert "--require-hashes requirements.lock" in sync
+    assert "--no-build" in sync.split()
     installs = [run for run in runs if "pip install" in run]
     assert all("--no-deps dist/*.whl" in run for run in installs)
 
@@ -107,7 +111,7 @@ async def test_the_health_check_follows_the_server(tmp_path: Path) -> None:
         assert await check(port) == 1
 
 
-@pytest.mark.parametrize("name", ["api", "server", "migrate"])
+@pytest.mark.parametrize("name", OURS)
 def test_every_service_of_ours_has_no_more_rights_than_it_needs(name: str) -> None:
     service = compose()["services"][name]
     assert service["read_only"] is True
@@ -115,26 +119,66 @@ def test_every_service_of_ours_has_no_more_rights_than_it_needs(name: str) -> No
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_the_production_profile_migrates_before_it_serves() -> None:
+def test_the_production_profile_migrates_before_anything_of_ours_starts() -> None:
     services = compose()["services"]
     assert "profiles" not in services["api"]
-    assert all(services[name]["profiles"] == ["production"] for name in ("server", "migrate", "postgres"))
-    assert services["server"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert all(services[name]["profiles"] == ["production"] for name in services.keys() - {"api"})
+    for name in ("server", "worker"):
+        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     assert services["migrate"]["command"] == ["migrate"]
-    for name in ("server", "migrate"):
+    assert services["migrate"]["restart"] == "no"
+    for name in ("server", "worker", "migrate"):
         assert services[name]["environment"]["LLMSTACK_DATABASE_URL"].startswith("postgresql+asyncpg://")
+
+
+def test_the_production_profile_works_in_workers_over_a_vector_store_that_all_share() -> None:
+    services = compose()["services"]
+    assert services["worker"]["command"] == ["worker"]
+    assert "ports" not in services["worker"]
+    assert services["server"]["environment"]["LLMSTACK_WORKER"] == "false"
+    for name in ("server", "worker"):
+        assert services[name]["environment"]["LLMSTACK_QDRANT_URL"] == "http://qdrant:6333"
+        assert services[name]["depends_on"]["qdrant"] == {"condition": "service_started"}
+
+
+def test_a_worker_is_not_asked_what_a_server_is() -> None:
+    assert compose()["services"]["worker"]["healthcheck"] == {"disable": True}
+
+
+def test_the_vector_store_is_pinned_to_what_can_do_all_that_is_asked_of_it() -> None:
+    image = compose()["services"]["qdrant"]["image"]
+    pinned = re.fullmatch(r"\$\{QDRANT_IMAGE:-qdrant/qdrant:v(\d+)\.(\d+)\.\d+\}", image)
+    assert pinned is not None
+    assert (int(pinned[1]), int(pinned[2])) >= OLDEST_QDRANT
+
+
+@pytest.mark.parametrize("name", ["postgres", "qdrant"])
+def test_stores_are_reached_by_other_containers_only_and_keep_what_they_have(name: str) -> None:
+    service = compose()["services"][name]
+    assert "ports" not in service
+    [volume] = service["volumes"]
+    assert volume.partition(":")[0] in compose()["volumes"]
+
+
+def test_the_key_of_the_vector_store_is_given_to_both_ends_or_none() -> None:
+    services = compose()["services"]
+    variable = "QDRANT__SERVICE__API_KEY"
+    assert services["qdrant"]["environment"][variable] is None  # taken over only where it is set
+    for name in ("server", "worker"):
+        assert services[name]["environment"]["LLMSTACK_QDRANT_API_KEY"] == f"${{{variable}:-}}"
 
 
 def test_containers_are_given_longer_to_stop_than_the_server_takes() -> None:
     grace = Settings.model_fields["drain_grace"].default
-    period = compose()["services"]["api"]["stop_grace_period"]
-    assert float(period.removesuffix("s")) > grace + 3
+    for name in OURS:
+        period = compose()["services"][name]["stop_grace_period"]
+        assert float(period.removesuffix("s")) > grace + 3
 
 
 def test_compose_sets_settings_only() -> None:
     known = {f"LLMSTACK_{name.upper()}" for name in Settings.model_fields}
-    for name in ("api", "server", "migrate"):
+    for name in OURS:
         assert compose()["services"][name]["environment"].keys() <= known
 
 

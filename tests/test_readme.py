@@ -14,22 +14,37 @@ from pathlib import Path
 import pytest
 
 from llmstack_api.cli.demo import stitch
+from llmstack_api.datasources.types import DatasourceType
+from llmstack_api.errors import EmbeddingRefusedError
+from llmstack_api.vectors.bundled import MODEL
+from llmstack_api.vectors.filters import Junction, Operator
+from llmstack_api.vectors.index import Mode
 from tests.command import environment, server_process
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.1:3000"
 BETWEEN = "----- next -----"
 TIMEOUT = 50.0
+GUIDES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 CURL = """\
 #!{python}
 # The few options of curl that the documents use, for machines without it.
-import sys, urllib.request
-url, data, headers, words = None, None, {{}}, iter(sys.argv[1:])
+import os.path, sys, urllib.request
+url, data, method, headers, parts, words = None, None, None, {{}}, [], iter(sys.argv[1:])
 for word in words:
     if word in ("-sS", "-sSN"):
         continue
-    if word == "-H":
+    if word == "-X":
+        method = next(words)
+    elif word == "-F":
+        name, _, value = next(words).partition("=")
+        head = f'--edge\\r\\nContent-Disposition: form-data; name="{{name}}"'
+        if value.startswith("@"):
+            head += f'; filename="{{os.path.basename(value[1:])}}"'
+        content = open(value[1:], "rb").read() if value.startswith("@") else value.encode()
+        parts.append(head.encode() + b"\\r\\n\\r\\n" + content + b"\\r\\n")
+    elif word == "-H":
         name, _, value = next(words).partition(": ")
         headers[name] = value
     elif word == "-d":
@@ -38,8 +53,11 @@ for word in words:
         data = open(next(words).removeprefix("@"), "rb").read()
     else:
         url = word
+if parts:
+    data = b"".join(parts) + b"--edge--\\r\\n"
+    headers["Content-Type"] = "multipart/form-data; boundary=edge"
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
-with opener.open(urllib.request.Request(url, data, headers)) as response:
+with opener.open(urllib.request.Request(url, data, headers, method=method)) as response:
     for line in response:
         sys.stdout.buffer.write(line)
 """
@@ -107,7 +125,7 @@ async def test_the_first_app_of_the_readme_runs_as_it_is_written(tmp_path: Path,
         script = f"\necho '{BETWEEN}'\n".join([*commands(readme), python])
         script = script.replace(ADDRESS, server.url.removeprefix("http://"))
         parts = await run_shell(script, env=env, folder=folder)
-    *_, blocking, streamed, from_python = parts
+    _, _, blocking, streamed, entry, found, from_python = parts
     shown = json.loads(the_only(readme, "json", "blocking"))
     answer = json.loads(blocking)
     assert answer["output"] == shown["output"]
@@ -120,6 +138,60 @@ async def test_the_first_app_of_the_readme_runs_as_it_is_written(tmp_path: Path,
     assert lines[0].keys() == shown_lines[0].keys()
     assert lines[-1] == shown_lines[-1]
     assert "'done': {'status': 'succeeded'" in from_python
+
+    assert json.loads(entry)["status"] == "READY"
+    [hit] = json.loads(found)["results"]
+    [shown_hit] = json.loads(the_only(readme, "json", "found"))["results"]
+    assert hit.keys() == shown_hit.keys()
+    varying = ("entry_uuid", "score")
+    assert {key: hit[key] for key in hit if key not in varying} == {
+        key: shown_hit[key] for key in shown_hit if key not in varying
+    }
+
+
+async def test_the_commands_of_the_guide_to_datasources_run_as_they_are_written(tmp_path: Path) -> None:
+    guide = ROOT / "docs" / "datasources.md"
+    folder, env = empty_folder(tmp_path, curl=None)
+    shutil.copy(ROOT / "examples" / "handbook" / "safety.pdf", folder)
+    async with server_process(env=env, folder=folder) as server:
+        token = "TOKEN=$(venv/bin/llmstack-api token create --account me)\n"
+        script = token + f"\necho '{BETWEEN}'\n".join(commands(guide))
+        script = script.replace(ADDRESS, server.url.removeprefix("http://"))
+        _, text, file, data_uri, followed, kept, found, changed = await run_shell(
+            script, env=env, folder=folder
+        )
+    assert json.loads(text)["status"] == "PROCESSING"
+    assert json.loads(file)["status"] == "READY"
+    assert json.loads(data_uri)["name"] == "late.md"
+    assert "event: done\n" in followed
+    assert '"content":"Ears are protected."' in followed
+    assert kept.count('"external_id":"manual/intro"') == 2
+    hit = json.loads(found)["results"][0]
+    assert hit["metadata"]["source"] == "safety.pdf"
+    assert "first-aid box" in hit["content"]
+    assert json.loads(changed)["name"] == "The handbook"
+
+
+def test_the_guide_to_datasources_explains_every_code_of_a_failure() -> None:
+    package = ROOT / "src" / "llmstack_api"
+    files = [*(package / "ingest").rglob("*.py"), *(package / "datasources").rglob("*.py")]
+    codes = {
+        code
+        for file in files
+        for code in re.findall(r'(?:\bcode=|^RESET: Final = )"([a-z-]+)"', file.read_text(), re.MULTILINE)
+    }
+    codes |= {"gave-up", EmbeddingRefusedError.slug}
+    codes -= {"host-busy"}  # with it an entry waits
+    text = (ROOT / "docs" / "datasources.md").read_text()
+    assert "no-text" in codes
+    assert sorted(code for code in codes if f"`{code}`" not in text) == []
+
+
+def test_the_guide_to_datasources_names_every_type_mode_operator_and_model() -> None:
+    text = (ROOT / "docs" / "datasources.md").read_text()
+    for names in (DatasourceType, Mode, Operator, Junction, [MODEL]):
+        for name in names:
+            assert f"`{name}`" in text or f'"{name}"' in text, name
 
 
 async def test_the_commands_of_the_operations_guide_run_as_they_are_written(tmp_path: Path) -> None:
@@ -148,7 +220,7 @@ def test_make_has_every_target_that_is_named() -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/operations.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", *GUIDES])
 def test_every_link_within_the_repository_leads_somewhere(document: str) -> None:
     path = ROOT / document
     links = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text())

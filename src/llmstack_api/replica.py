@@ -122,7 +122,7 @@ def _locked_file(settings: Settings) -> Generator[None]:
 
 # --- PostgreSQL: an advisory lock of a session -----------------------------------------------------------
 
-VECTORS_KEY = 4_242_421_002
+VECTORS_KEY = 4_242_421_100
 """Of the advisory lock of whoever keeps the vectors."""
 
 _LOCK = text("SELECT pg_try_advisory_lock(:key)")

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("~/.llmstack-api")
-    """Folder of everything the embedded server keeps: the SQLite database and the secret key."""
+    """Folder of everything the embedded server keeps: the SQLite database, the vectors and the secret key."""
 
     host: str = "127.0.0.1"
     """Address to listen on. `0.0.0.0` is every interface; the image sets it."""
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     """Key of the `openai` provider. It is sent to the operator's address only."""
 
     qdrant_url: HttpUrl | None = None
-    """Address of a Qdrant server (1.19 or later).
+    """Address of a Qdrant server (1.20 or later), such as `http://qdrant:6333`; without a port it is the scheme's.
 
     Default: the vectors are kept in the data directory, by this process alone."""
 

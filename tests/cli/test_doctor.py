@@ -1,14 +1,17 @@
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from pydantic import SecretStr
 
 from llmstack_api.cli import doctor
+from llmstack_api.db import open_database
 from llmstack_api.settings import Settings
 from tests.cli.test_migration import FUTURE, revision_of
 from tests.command import environment, run_command, server_process
@@ -37,6 +40,9 @@ def test_a_fresh_machine_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {subject: kind for subject, (kind, _) in found.items()} == {
         "data directory": "ok",
         "database": "ok",
+        "vector store": "ok",
+        "embedding": "ok",
+        "worker": "ok",
         "provider openai": "note",
         "port 0": "ok",
     }
@@ -74,6 +80,25 @@ def test_an_empty_postgresql_is_a_problem_with_its_cure(
     assert found["database"][0] == "problem"
     assert "run 'llmstack-api migrate'" in found["database"][1]
     assert "data directory" not in found
+
+
+def test_a_postgresql_without_the_tables_of_the_jobs_is_a_problem(
+    postgresql_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def drop() -> None:
+        database = open_database(postgresql_settings.database)
+        try:
+            await database.connect(
+                lambda connection: connection.execute(sqlalchemy.text("DROP SCHEMA jobs CASCADE"))
+            )
+        finally:
+            await database.close()
+
+    asyncio.run(drop())
+    code, found = examine(postgresql_settings, capsys)
+    assert code == 1
+    assert found["database"][0] == "problem"
+    assert "run 'llmstack-api migrate'" in found["database"][1]
 
 
 @asynccontextmanager
@@ -149,8 +174,8 @@ def test_secrets_are_shown_as_set_only(sqlite_settings: Settings, capsys: pytest
     secrets = {"openai_api_key": SecretStr(SECRET), "bootstrap_token": SecretStr("b" * 40)}
     doctor.run(sqlite_settings.model_copy(update=secrets | {"openai_base_url": "http://127.0.0.1:1/v1"}))
     text = capsys.readouterr().out
-    assert "LLMSTACK_OPENAI_API_KEY      set\n" in text
-    assert "LLMSTACK_BOOTSTRAP_TOKEN     set\n" in text
+    assert re.search(r"LLMSTACK_OPENAI_API_KEY +set\n", text)
+    assert re.search(r"LLMSTACK_BOOTSTRAP_TOKEN +set\n", text)
     assert SECRET not in text
     assert "bbb" not in text
 

@@ -4,18 +4,17 @@ import asyncio
 import http.client
 import os
 import platform
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from llmstack_api import __version__, schema
+from llmstack_api.cli import doctor_datasources
+from llmstack_api.cli.findings import TIMEOUT, Finding, folder_finding, without_password
 from llmstack_api.db import SQLITE, open_database
 from llmstack_api.errors import LLMStackError, ProviderNotConfiguredError, ProviderRefusedError, StartError
 from llmstack_api.listening import address, bind
@@ -26,8 +25,8 @@ from llmstack_api.outbound import operator_client
 from llmstack_api.settings import PREFIX, Settings
 from llmstack_api.starting import refusing_to_start
 
-TIMEOUT: Final = 10.0
-"""Seconds that one check may take."""
+WIDTH: Final = len(PREFIX) + max(map(len, Settings.model_fields))
+"""Characters of the longest setting's name."""
 
 LITTLE_SPACE: Final = 200_000_000
 """Bytes of free disk below which it is a problem."""
@@ -35,21 +34,12 @@ LITTLE_SPACE: Final = 200_000_000
 MAX_MODELS_BODY: Final = 4_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    kind: Literal["ok", "note", "problem"]
-    subject: str
-    text: str
-
-
 def run(settings: Settings) -> int:
     """Print settings and findings; return 1 where there is a problem."""
     say = sys.stdout.write
     say(f"llmstack-api {__version__} on Python {platform.python_version()}\n\nSettings\n")
     for variable, value, source in _configured(settings):
-        say(f"  {variable:28} {value}{source}\n")
+        say(f"  {variable:{WIDTH}} {value}{source}\n")
     say("\nChecks\n")
     problems = 0
     for finding in asyncio.run(_findings(settings)):
@@ -72,13 +62,7 @@ def _configured(settings: Settings) -> Iterator[tuple[str, str, str]]:
         elif value is None or value == "":
             yield PREFIX + name.upper(), "not set", ""
         else:
-            yield PREFIX + name.upper(), _without_password(str(value)), source
-
-
-def _without_password(text: str) -> str:
-    """Leave out what an address may hold before its `@`."""
-    before, mark, after = text.partition("://")
-    return before + mark + after.rpartition("@")[2] if mark else text
+            yield PREFIX + name.upper(), without_password(str(value)), source
 
 
 async def _findings(settings: Settings) -> list[Finding]:
@@ -86,6 +70,9 @@ async def _findings(settings: Settings) -> list[Finding]:
         *_variables(),
         *_data_directory(settings),
         await _database(settings),
+        await doctor_datasources.vector_store(settings),
+        await doctor_datasources.embedding(settings),
+        doctor_datasources.worker(settings),
         *[await _provider(settings, slug) for slug in PROVIDERS],
         await asyncio.to_thread(_port, settings),
     ]
@@ -101,21 +88,7 @@ def _variables() -> Iterator[Finding]:
 def _data_directory(settings: Settings) -> Iterator[Finding]:
     if not settings.database.startswith(SQLITE):
         return
-    folder = settings.data_dir
-    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            free = shutil.disk_usage(place).free
-    except OSError as error:
-        yield Finding("problem", "data directory", f"{place}: {error.strerror}; set LLMSTACK_DATA_DIR")
-        return
-    room = f"{free / 1e9:.1f} GB free"
-    if free < LITTLE_SPACE:
-        yield Finding("problem", "data directory", f"{folder}: only {room}; make room")
-    elif place == folder:
-        yield Finding("ok", "data directory", f"{folder} can be written, {room}")
-    else:
-        yield Finding("ok", "data directory", f"{folder} is not there yet; 'serve' makes it, {room}")
+    yield folder_finding("data directory", settings.data_dir, least=LITTLE_SPACE)
 
 
 def _is_to_be_made(settings: Settings) -> bool:
@@ -133,12 +106,17 @@ async def _database(settings: Settings) -> Finding:
         with refusing_to_start(settings):
             async with asyncio.timeout(TIMEOUT):
                 revision = await db.connect(schema.current_revision)
+                whole = revision != SCHEMA_REVISION or await schema.is_current(db)
     except StartError as error:
         return Finding("problem", "database", str(error))
     except TimeoutError:
         return Finding("problem", "database", f"{engine} did not answer within {TIMEOUT:g} seconds")
     finally:
         await db.close()
+    if not whole:
+        return Finding(
+            "problem", "database", f"{engine}, without the tables of the jobs: run 'llmstack-api migrate'"
+        )
     return _revision(engine, revision)
 
 
@@ -163,7 +141,7 @@ async def _provider(settings: Settings, slug: str) -> Finding:
     except ProviderNotConfiguredError as error:
         given = {f"{slug}_base_url", f"{slug}_api_key"} & settings.model_fields_set
         return Finding("problem" if given else "note", subject, str(error))
-    place = _without_password(str(endpoint.base_url))
+    place = without_password(str(endpoint.base_url))
     headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
 
     async def consume(reader: Reader) -> None:
