@@ -175,7 +175,7 @@ async def _measure(index: Index, space: Space, collection: Collection, *, mode: 
     for query_id, text in collection.queries.items():
         dense = None if mode == Mode.KEYWORD else await space.embedder.embed_query(text)
         wanted = Wanted(query=text, datasources=[_DATASOURCE], limit=LIMIT, mode=mode)
-        hits = await index.search(space, wanted, dense=dense)
+        hits = await index.search(space.collection, wanted, dense=dense, weights=space.weights)
         ranked = list(dict.fromkeys(str(hit.payload["entry_id"]) for hit in hits))[:DEPTH]
         gains = collection.judged[query_id]
         ndcgs.append(ndcg(ranked, gains))

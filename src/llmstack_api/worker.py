@@ -10,9 +10,9 @@ from uuid import UUID
 import structlog
 
 from llmstack_api.datasources import purging, reembedding, work
-from llmstack_api.datasources.folders import check_folders
+from llmstack_api.datasources.folders import check_collections, check_folders
 from llmstack_api.datasources.ingestion import Ingestion
-from llmstack_api.datasources.refreshing import want_refreshes
+from llmstack_api.datasources.refreshing import refreshes_due, want_refreshes
 from llmstack_api.db import SQLITE
 from llmstack_api.errors import EmbeddingRefusedError, LLMStackError, StorageFullError, UnavailableError
 from llmstack_api.ingest.extract import open_extractor
@@ -41,6 +41,7 @@ class Worker:
         self._resources = resources
         self._ingestion = ingestion
         self._datasource_tokens: set[UUID] = set()
+        self._folders_checked = False
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -90,9 +91,14 @@ class Worker:
             log.warning("datasource_not_recorded", datasource=str(datasource_id), error=str(error))
 
     async def _reconcile(self) -> None:
-        await check_folders(self._resources)
-        await self._resources.db.write(want_refreshes)
-        jobs = await self._resources.db.read(work.due, before=now() - OVERDUE)
+        db = self._resources.db
+        if not self._folders_checked:
+            await check_folders(self._resources)
+            await check_collections(self._resources)
+            self._folders_checked = True
+        if await db.read(refreshes_due):
+            await db.write(want_refreshes)
+        jobs = await db.read(work.due, before=now() - OVERDUE, without_models=self._ingestion.models_away)
         if jobs:
             await self._resources.jobs.wake(jobs)
 

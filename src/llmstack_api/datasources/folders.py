@@ -1,5 +1,6 @@
 """The in-process index and the database kept in step: a folder that is new, or another one, is filled from the rows."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -24,6 +25,32 @@ async def check_folders(resources: Resources) -> None:
         return
     for collection, dimension in (await resources.db.read(_collections)).items():
         await _keep_in_step(resources, store, collection, dimension)
+
+
+async def check_collections(resources: Resources) -> None:
+    """Have every datasource embedded anew whose points were made in another way than new ones would be."""
+    rows = await resources.db.read(_made)
+    other = [
+        id_
+        for id_, model, dimension, collection in rows
+        if resources.embedders.collection(model, dimension) not in {None, collection}
+    ]
+    if other:
+        log.warning("datasources_are_embedded_anew", count=len(other))
+        await resources.db.write(want_reembedding, other)
+
+
+def _made(session: Session) -> list[tuple[UUID, str, int, str]]:
+    rows = session.execute(
+        select(Datasource.id, Datasource.embedding_model, Datasource.dimension, Datasource.collection).where(
+            Datasource.collection.is_not(None), Datasource.deleted_at.is_(None)
+        )
+    )
+    return [
+        (id_, model, dimension, collection)
+        for id_, model, dimension, collection in rows
+        if dimension is not None and collection is not None
+    ]
 
 
 async def note_folder(resources: Resources, collection: str, dimension: int) -> None:
@@ -65,15 +92,20 @@ def _note(session: Session, collection: str, generation: UUID) -> int:
         .values(collection=collection, generation=generation)
         .on_conflict_do_update(index_elements=["collection"], set_={"generation": generation})
     )
-    return 0 if known is None else _want_reembedding(session, collection)
+    if known is None:
+        return 0
+    ids = session.scalars(select(Datasource.id).where(Datasource.collection == collection)).all()
+    return want_reembedding(session, ids)
 
 
-def _want_reembedding(session: Session, collection: str) -> int:
+def want_reembedding(session: Session, datasources: Sequence[UUID]) -> int:
+    """Have all chunks of datasources embedded anew, with the model that they have or are about to have."""
     rows = session.scalars(
-        select(Datasource).where(Datasource.collection == collection, Datasource.deleted_at.is_(None))
+        select(Datasource).where(Datasource.id.in_(datasources), Datasource.deleted_at.is_(None))
     ).all()
     for row in rows:
-        row.next_model = row.next_model or row.embedding_model
-        row.work, row.due_at, row.token, row.lease_until = Work.REEMBED, now(), None, None
+        if row.work != Work.REEMBED:
+            row.next_model = row.next_model or row.embedding_model
+            row.work, row.due_at, row.token, row.lease_until = Work.REEMBED, now(), None, None
     session.flush()
     return len(rows)

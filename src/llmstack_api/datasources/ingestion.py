@@ -1,6 +1,7 @@
 """The work of one entry, from its row to READY or FAILED."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,7 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import children, purging, work
+from llmstack_api.datasources.folders import want_reembedding
 from llmstack_api.datasources.indexing import Ready, Stored, show_entries, store_entries
+from llmstack_api.datasources.types import SITEMAP
+from llmstack_api.datasources.waking import wake
 from llmstack_api.datasources.work import Claimed
 from llmstack_api.errors import (
     EmbeddingAwayError,
@@ -29,7 +33,7 @@ from llmstack_api.ingest.extract import Extractor
 from llmstack_api.ingest.fetch import Fetched, Fetcher, NotModified
 from llmstack_api.ingest.sitemap import collect
 from llmstack_api.jobs.coalescing import Coalescer
-from llmstack_api.models import EntryContent, Stage, Work
+from llmstack_api.models import NAME_LENGTH, EntryContent, Stage, Work
 from llmstack_api.resources import Resources
 
 P = ParamSpec("P")
@@ -44,17 +48,22 @@ FLUSH_REST: Final = 8.0
 """How many times as long as a flush took is none after it: nothing else runs while the embedded index flushes."""
 CLAIM_REST: Final = 2.0
 """The same for claims, so that each has many entries when many come."""
-LARGE_AT_ONCE: Final = 2
+FETCHED_AT_ONCE: Final = 16
+"""URLs that are fetched at once."""
+LARGE_HELD: Final = 12
 """Large entries whose text is in memory at once."""
 ENTRY_TIMEOUT: Final = 900.0
 """Seconds that one entry may take, after which the attempt is given up."""
 AWAY_PAUSE: Final = 3.0
 """Seconds before a dependency that is away is tried again."""
+LONGEST_PAUSE: Final = 60.0
+"""The same where it says itself when to come again."""
 RETRY_PAUSES: Final = (1.0, 4.0)
 """Seconds before work that crashed is tried again; then the entry has FAILED."""
 RELEASE_TIMEOUT: Final = 2.0
 HOST_BUSY: Final = "host-busy"
 """Code of a fetch that did not get its turn at the host, which says nothing about the URL."""
+_AWAY: Final = (UnavailableError, StorageFullError)
 _HTML: Final = ("text/html", "application/xhtml+xml")
 
 
@@ -65,32 +74,43 @@ class Ingestion:
         self._resources = resources
         self._fetcher = fetcher
         self._extractor = extractor
-        self._held: set[UUID] = set()
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._held: Counter[UUID] = Counter()
+        self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
+        self._large = asyncio.Semaphore(LARGE_HELD)
         self._away_until = 0.0
-        self._claim = Coalescer(self._claim_all, most=4 * BATCH, rest=CLAIM_REST)
-        self._store = Coalescer(partial(_by_model, self._store_all), most=BATCH)
-        self._show = Coalescer(partial(_by_model, self._show_all), most=4 * BATCH, rest=FLUSH_REST)
-        self._purge = Coalescer(self._purge_all, most=4 * BATCH)
+        self._models_away: dict[str, float] = {}
+        self._claim = Coalescer(self._claim_all, most=4 * BATCH, rest=CLAIM_REST, together=_AWAY)
+        self._stores: dict[str, Coalescer[Ready, Stored]] = {}
+        self._show = Coalescer(
+            partial(_by_model, self._show_all), most=4 * BATCH, rest=FLUSH_REST, together=_AWAY
+        )
+        self._purge = Coalescer(self._purge_all, most=4 * BATCH, together=_AWAY)
+        self._group: asyncio.TaskGroup | None = None
+        self._lanes: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Do the work of `handle` while the context is open."""
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(part.serve())
-                for part in (self._claim, self._store, self._show, self._purge)
-            ]
+            self._group = group
+            self._lanes = [group.create_task(lane.serve()) for lane in (self._claim, self._show, self._purge)]
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
+                for lane in self._lanes:
+                    lane.cancel()
 
     @property
     def tokens(self) -> set[UUID]:
         """Of the rows that are held."""
-        return self._held
+        return set(self._held)
+
+    @property
+    def models_away(self) -> list[str]:
+        """Embedding models that did not answer a moment ago; their entries wait."""
+        moment = asyncio.get_running_loop().time()
+        self._models_away = {model: until for model, until in self._models_away.items() if until > moment}
+        return list(self._models_away)
 
     async def handle(self, entry_id: UUID) -> None:
         """Do what an entry wants, if nobody else does; whatever happens is recorded in its row."""
@@ -99,30 +119,19 @@ class Ingestion:
         entry = await self._claim(entry_id)
         if entry is None:
             return
-        self._held.add(entry.token)
+        self._held[entry.token] += 1
         try:
-            async with asyncio.timeout(ENTRY_TIMEOUT):
-                await self._do(entry)
-        except (UnavailableError, StorageFullError) as error:
-            await self._wait_for(entry, error)
-        except FetchError as error:
-            if error.code == HOST_BUSY:
-                await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
-            else:
-                await self._fail(entry, error)
-        except (IngestError, EmbeddingRefusedError) as error:
-            await self._fail(entry, error)
+            await self._do(entry)
         except asyncio.CancelledError:  # the server stops: another worker, or the next start, goes on at once
             with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
                 await self._record(entry, work.put_off, entry, seconds=0, counts=False)
             raise
-        except TimeoutError:
-            await self._retry(entry, code="timeout", message=f"It was not done after {ENTRY_TIMEOUT:g} s.")
-        except Exception as error:
-            log.exception("entry_crashed", entry=str(entry.id), error=type(error).__name__)
-            await self._retry(entry, code="internal-error", message="The server failed; its log says more.")
+        except Exception as error:  # noqa: BLE001 # it becomes a record, whatever it is
+            await self._end(entry, error)
         finally:
-            self._held.discard(entry.token)
+            self._held[entry.token] -= 1
+            if not self._held[entry.token]:
+                del self._held[entry.token]
             self._resources.progress.tell([entry.id])
 
     async def _do(self, entry: Claimed) -> None:
@@ -134,24 +143,36 @@ class Ingestion:
     async def _ingest(self, entry: Claimed) -> None:
         if entry.text is not None:
             ready = Ready(entry=entry, document=Document(text=entry.text), keep_text=False)
-            await self._show(await self._store(ready))
-            return
-        if entry.kind == "sitemap":
-            await self._at(entry, Stage.FETCH)
-            urls = await collect(self._fetcher, entry.source)
-            jobs = await self._resources.db.write(children.replace_children, entry, urls)
-            await self._resources.jobs.wake(jobs)
-            return
-        async with self._large:
-            ready = await self._ready(entry)
-            if ready is not None:
-                await self._at(entry, Stage.INDEX)
-                await self._show(await self._store(ready))
+            await self._index(ready)
+        elif entry.kind == SITEMAP:
+            await self._read_sitemap(entry)
+        elif entry.kind == "url":
+            await self._ingest_url(entry)
+        else:
+            async with self._large, asyncio.timeout(ENTRY_TIMEOUT):
+                await self._index(await self._read(entry))
 
-    async def _ready(self, entry: Claimed) -> Ready | None:
-        """Get the text of what is no small text; None where nothing has changed."""
-        if entry.kind == "url":
-            return await self._fetched(entry)
+    async def _index(self, ready: Ready) -> None:
+        entry = ready.entry
+        space = await self._resources.embedders.space(entry.embedding_model)
+        if entry.collection not in {None, space.collection}:  # what is there is of another make
+            await self._resources.db.write(want_reembedding, [entry.datasource_id])
+            await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
+            return
+        stored = await self._lane(ready.entry.embedding_model)(ready)
+        await self._show(stored)
+
+    def _lane(self, model: str) -> Coalescer[Ready, Stored]:
+        """Return the lane of an embedding model, so that one that hangs does not hold up the others."""
+        lane = self._stores.get(model)
+        if lane is None:
+            if self._group is None:
+                raise RuntimeError("nothing is running")
+            lane = self._stores[model] = Coalescer(self._store_all, most=BATCH, together=_AWAY)
+            self._lanes.append(self._group.create_task(lane.serve()))
+        return lane
+
+    async def _read(self, entry: Claimed) -> Ready:
         content = await self._resources.db.read(_content, entry.id, entry.version)
         if content.text is not None and content.data is None:
             return Ready(entry=entry, document=Document(text=content.text), keep_text=False)
@@ -159,19 +180,28 @@ class Ingestion:
         document = await self._extractor.extract(
             content.data or b"", file_name=content.file_name, media_type=content.media_type
         )
+        await self._at(entry, Stage.INDEX)
         return Ready(entry=entry, document=document)
 
-    async def _fetched(self, entry: Claimed) -> Ready | None:
-        await self._at(entry, Stage.FETCH)
-        known = entry.live_version is not None and entry.updated_at >= entry.configured_at
-        fetched = await self._fetcher.fetch(
-            entry.source,
-            etag=entry.etag if known else None,
-            last_modified=entry.last_modified if known else None,
-        )
+    async def _read_sitemap(self, entry: Claimed) -> None:
+        async with self._fetching:
+            await self._at(entry, Stage.FETCH)
+            urls = await collect(self._fetcher, entry.source)
+        await wake(self._resources, await self._resources.db.write(children.replace_children, entry, urls))
+
+    async def _ingest_url(self, entry: Claimed) -> None:
+        async with self._fetching:
+            await self._at(entry, Stage.FETCH)
+            fetched = await self._fetcher.fetch(
+                entry.source, etag=entry.etag, last_modified=entry.last_modified
+            )
         if isinstance(fetched, NotModified):
             await self._resources.db.write(children.keep_as_it_was, entry)
-            return None
+            return
+        async with self._large, asyncio.timeout(ENTRY_TIMEOUT):
+            await self._index(await self._extracted(entry, fetched))
+
+    async def _extracted(self, entry: Claimed, fetched: Fetched) -> Ready:
         await self._at(entry, Stage.EXTRACT)
         document = await self._extractor.extract(
             fetched.data,
@@ -180,19 +210,23 @@ class Ingestion:
             url=fetched.url,
             main_text=_is_html(fetched),
         )
-        title = " ".join((document.title or "").split())[:200]
+        await self._at(entry, Stage.INDEX)
+        title = " ".join((document.title or "").split())[:NAME_LENGTH]
         return Ready(
             entry=entry,
             document=document,
             etag=fetched.etag,
             last_modified=fetched.last_modified,
-            name=title or None if entry.name == entry.source[:200] else None,
+            name=title or None if entry.name == entry.source[:NAME_LENGTH] else None,
         )
 
     # --- in batches --------------------------------------------------------------------------------------
 
     async def _claim_all(self, ids: Sequence[UUID]) -> list[Claimed | None]:
-        claimed = {entry.id: entry for entry in await self._resources.db.write(work.claim, ids)}
+        claimed = {
+            entry.id: entry
+            for entry in await self._resources.db.write(work.claim, ids, without_models=self.models_away)
+        }
         return [claimed.pop(id_, None) for id_ in ids]
 
     async def _store_all(self, ready: Sequence[Ready]) -> list[Stored]:
@@ -211,14 +245,37 @@ class Ingestion:
         await self._resources.db.write(work.at_stage, entry, stage)
         self._resources.progress.tell([entry.id])
 
+    async def _end(self, entry: Claimed, error: Exception) -> None:
+        """Record how work ended that did not end well."""
+        match error:
+            case UnavailableError() | StorageFullError():
+                await self._wait_for(entry, error)
+            case FetchError(code=code) if code == HOST_BUSY:
+                await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
+            case IngestError() | EmbeddingRefusedError():
+                await self._fail(entry, error)
+            case TimeoutError():
+                await self._retry(
+                    entry, code="timeout", message=f"It was not done after {ENTRY_TIMEOUT:g} s."
+                )
+            case _:
+                log.error("entry_crashed", entry=str(entry.id), exc_info=error)
+                await self._retry(
+                    entry, code="internal-error", message="The server failed; its log says more."
+                )
+
     async def _wait_for(self, entry: Claimed, error: UnavailableError | StorageFullError) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._away_until:
-            log.warning("ingestion_waits", error=str(error))
-        pause = (
-            max(AWAY_PAUSE, error.retry_after or 0) if isinstance(error, EmbeddingAwayError) else AWAY_PAUSE
-        )
-        self._away_until = loop.time() + pause
+        moment = asyncio.get_running_loop().time()
+        if isinstance(error, EmbeddingAwayError):
+            pause = min(max(AWAY_PAUSE, error.retry_after or 0), LONGEST_PAUSE)
+            if entry.embedding_model not in self.models_away:
+                log.warning("ingestion_waits", model=entry.embedding_model, error=str(error))
+            self._models_away[entry.embedding_model] = moment + pause
+        else:
+            pause = AWAY_PAUSE
+            if moment >= self._away_until:
+                log.warning("ingestion_waits", error=str(error))
+            self._away_until = moment + pause
         await self._record(entry, work.put_off, entry, seconds=pause, counts=False)
 
     async def _fail(self, entry: Claimed, error: IngestError | EmbeddingRefusedError) -> None:

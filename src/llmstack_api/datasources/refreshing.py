@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources.children import want_again
@@ -11,9 +11,17 @@ from llmstack_api.models import Entry, now
 AT_ONCE: Final = 200
 
 
+def refreshes_due(session: Session) -> bool:
+    """Tell whether there is something to fetch again."""
+    return session.scalar(_due().with_only_columns(Entry.id).limit(1)) is not None
+
+
 def want_refreshes(session: Session) -> None:
     """Have the entries fetched again whose time has come."""
-    due = select(Entry).where(Entry.refresh_at <= now(), Entry.deleted_at.is_(None), Entry.work.is_(None))
-    for entry in session.scalars(due.limit(AT_ONCE).with_for_update(skip_locked=True)):
+    for entry in session.scalars(_due().limit(AT_ONCE).with_for_update(skip_locked=True)):
         want_again(entry)
     session.flush()
+
+
+def _due() -> Select[Entry]:
+    return select(Entry).where(Entry.refresh_at <= now(), Entry.deleted_at.is_(None), Entry.work.is_(None))

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select
 
+from llmstack_api.datasources.folders import want_reembedding
 from llmstack_api.datasources.points import INTERNAL
 from llmstack_api.datasources.service import NO_SUCH_DATASOURCE
 from llmstack_api.engine.ports import JsonObject
-from llmstack_api.errors import DatasourceNotFoundError
+from llmstack_api.errors import DatasourceNotFoundError, EmbeddingAwayError
 from llmstack_api.models import Datasource, Entry
 from llmstack_api.resources import Resources
-from llmstack_api.vectors.index import Mode, Wanted, generation
+from llmstack_api.vectors.index import EQUAL_WEIGHTS, Mode, Wanted, generation
 from llmstack_api.vectors.store import Hit
 
 ROUNDS: Final = 4
@@ -29,7 +30,7 @@ class _Place:
 
     model: str
     collection: str
-    dimension: int | None
+    dimension: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +73,14 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
 
 
 async def _search(resources: Resources, wanted: Wanted, place: _Place, *, account_id: UUID) -> list[Hit]:
-    by_words = wanted.mode == Mode.KEYWORD
-    space = await resources.embedders.space(place.model, dimension=place.dimension if by_words else None)
-    dense = None if by_words else await space.embedder.embed_query(wanted.query)
+    dense, weights = await _embedded(resources, wanted, place)
     met: set[str] = set()
     hidden: set[str] = set()
     seen: list[Hit] = []
     for _ in range(ROUNDS):
-        hits = await resources.index.search(space, wanted, dense=dense, without=hidden)
+        hits = await resources.index.search(
+            place.collection, wanted, dense=dense, weights=weights, without=hidden
+        )
         met |= {hit.payload["generation"] for hit in hits}
         live = await resources.db.peek(_live, account_id, met)
         seen = [hit for hit in hits if hit.payload["generation"] in live]
@@ -87,6 +88,22 @@ async def _search(resources: Resources, wanted: Wanted, place: _Place, *, accoun
             break
         hidden = met - live  # what was hidden may be what is seen now
     return seen
+
+
+async def _embedded(
+    resources: Resources, wanted: Wanted, place: _Place
+) -> tuple[list[float] | None, tuple[float, float]]:
+    """Embed the query where the mode compares by meaning; return the weights of the halves too."""
+    if wanted.mode == Mode.KEYWORD:
+        return None, EQUAL_WEIGHTS  # this needs no model
+    space = await resources.embedders.space(place.model)
+    if space.dimension != place.dimension:
+        await resources.db.write(want_reembedding, wanted.datasources)
+        raise EmbeddingAwayError(
+            f"The embedding model {place.model!r} gives vectors of {space.dimension} dimensions now, and this "
+            f"datasource has {place.dimension}; it is embedded anew."
+        )
+    return await space.embedder.embed_query(wanted.query), space.weights
 
 
 _PLACES: Final = select(Datasource.embedding_model, Datasource.collection, Datasource.dimension).where(
@@ -114,7 +131,7 @@ def _places(connection: Connection, account_id: UUID, datasources: Sequence[UUID
     return {
         _Place(model, collection, dimension)
         for model, collection, dimension in rows
-        if collection is not None
+        if collection is not None and dimension is not None
     }
 
 

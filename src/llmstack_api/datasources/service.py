@@ -89,8 +89,8 @@ def change_datasource(
     if name is not None:
         datasource.name = name
     if config is not None:
-        datasource.config = config
-        _schedule(session, datasource)
+        before, datasource.config = datasource.config, config
+        _schedule(session, datasource, cut_anew=_cut(before) != _cut(config))
     jobs: list[Job] = []
     if embedding_model is not None and _takes_over(datasource, embedding_model):
         datasource.next_model = embedding_model
@@ -112,9 +112,19 @@ def _takes_over(datasource: Datasource, model: str) -> bool:
     return True
 
 
-def _schedule(session: Session, datasource: Datasource) -> None:
+def _cut(config: JsonObject) -> tuple[int, int]:
+    return config["chunk_size"], config["chunk_overlap"]
+
+
+def _schedule(session: Session, datasource: Datasource, *, cut_anew: bool) -> None:
     """Have the URLs of a datasource fetched again, or no longer, from now on."""
     interval: int | None = datasource.config.get("refresh_interval")
+    if cut_anew:  # a server that says nothing has changed would keep the old chunks
+        session.execute(
+            update(Entry)
+            .where(Entry.datasource_id == datasource.id, Entry.deleted_at.is_(None))
+            .values(etag=None, last_modified=None)
+        )
     session.execute(
         update(Entry)
         .where(

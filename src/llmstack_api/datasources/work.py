@@ -40,21 +40,23 @@ class Claimed:
     last_modified: str | None
     size: int
     attempts: int
-    updated_at: datetime
     token: UUID
     embedding_model: str
     collection: str | None
     old_collection: str | None
     config: JsonObject
-    configured_at: datetime
     text: str | None
     """Where it is small and was sent as text."""
 
 
-def due(session: Session, *, before: datetime) -> list[Job]:
+def due(session: Session, *, before: datetime, without_models: Sequence[str] = ()) -> list[Job]:
     """List rows that want work, that nobody holds and that were due before a time; the oldest first."""
     datasources = select(Datasource.id, Datasource.account_id, literal(0))
     entries = select(Entry.id, Entry.account_id, Entry.version)
+    if without_models:
+        entries = entries.join(Datasource, Datasource.id == Entry.datasource_id).where(
+            _can_be_done(without_models)
+        )
     jobs: list[Job] = []
     for kind, table, query in (
         (JobKind.DATASOURCE, Datasource, datasources),
@@ -66,15 +68,16 @@ def due(session: Session, *, before: datetime) -> list[Job]:
     return jobs
 
 
-def claim(session: Session, ids: Sequence[UUID]) -> list[Claimed]:
-    """Hold those of the entries that want work now and that nobody holds.
+def claim(session: Session, ids: Sequence[UUID], *, without_models: Sequence[str] = ()) -> list[Claimed]:
+    """Hold those of the entries that want work now, that nobody holds, and whose embedding model is not left out.
 
     What was begun too often without an end is FAILED here, as it ends the process that does it.
     """
     moment, token = now(), uuid4()
-    rows = session.execute(
-        _CLAIM.where(Entry.id.in_(ids), Entry.work.is_not(None), Entry.due_at <= moment, _free(Entry))
-    ).mappings()
+    query = _CLAIM.where(Entry.id.in_(ids), Entry.work.is_not(None), Entry.due_at <= moment, _free(Entry))
+    if without_models:
+        query = query.where(_can_be_done(without_models))
+    rows = session.execute(query).mappings()
     claimed: list[Claimed] = []
     for row in rows:
         values = dict(row)
@@ -113,12 +116,10 @@ _CLAIM: Final = (
         Entry.last_modified,
         Entry.size,
         Entry.attempts,
-        Entry.updated_at,
         Datasource.embedding_model,
         Datasource.collection,
         Datasource.old_collection,
         Datasource.config,
-        Datasource.updated_at.label("configured_at"),
         EntryContent.text,
     )
     .join(Datasource, Datasource.id == Entry.datasource_id)
@@ -257,6 +258,10 @@ def _release(session: Session, ids: Sequence[UUID], token: UUID | None, **values
 
 def _failure(stage: str | None, code: str, message: str) -> JsonObject:
     return {"stage": stage or Stage.QUEUED, "code": code, "message": message}
+
+
+def _can_be_done(without_models: Sequence[str]) -> ColumnElement[bool]:
+    return or_(Entry.work == Work.PURGE, Datasource.embedding_model.not_in(without_models))
 
 
 def _free(table: type[Entry] | type[Datasource]) -> ColumnElement[bool]:

@@ -27,15 +27,22 @@ class Coalescer(Generic[T, R]):
     """Runs `work` over the items of many callers at once; the first after a time of quiet waits for nobody."""
 
     def __init__(
-        self, work: Callable[[list[T]], Awaitable[Sequence[R]]], *, most: int, rest: float = 0
+        self,
+        work: Callable[[list[T]], Awaitable[Sequence[R]]],
+        *,
+        most: int,
+        rest: float = 0,
+        together: tuple[type[Exception], ...] = (),
     ) -> None:
         """`work` returns one result an item, in their order; `most` is the largest batch.
 
+        A batch that fails is done again item by item, but for errors of the types `together`, which are everyone's.
         For work that holds others up, `rest` is how many times as long as a batch took it rests after it.
         """
         self._work = work
         self._most = most
         self._rest = rest
+        self._together = together
         self._calls: deque[_Call[T, R]] = deque()
         self._wanted = asyncio.Event()
 
@@ -80,8 +87,9 @@ class Coalescer(Generic[T, R]):
                 _settle(call, error=error)
             return
         except Exception as error:  # noqa: BLE001 # it belongs to the callers
-            if len(batch) == 1:
-                _settle(batch[0], error=error)
+            if len(batch) == 1 or isinstance(error, self._together):
+                for call in batch:
+                    _settle(call, error=error)
                 return
             for call in batch:
                 await self._do([call])

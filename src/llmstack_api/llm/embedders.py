@@ -36,10 +36,13 @@ class Embedders:
         """The models that can be called."""
         return list(self._models)
 
-    async def space(self, model: str, *, dimension: int | None = None) -> Space:
-        """Return where the vectors of a model are, and what makes them; asks for its dimension at first.
+    def collection(self, model: str, dimension: int) -> str | None:
+        """Name the collection of a model whose vectors have a dimension; None where it is not configured."""
+        found = self._models.get(model)
+        return None if found is None else _collection(model, dimension, found.profile)
 
-        With a `dimension`, such as that of vectors which are there already, nobody is asked.
+    async def space(self, model: str) -> Space:
+        """Return where the vectors of a model are, and what makes them; asks for its dimension at first.
 
         Raises:
             EmbeddingRefusedError: the model is not set any more.
@@ -51,8 +54,7 @@ class Embedders:
                 f"The embedding model {model!r} of this datasource is not configured any more; known are: "
                 f"{', '.join(self._models)}. Change the datasource's 'embedding', or set LLMSTACK_EMBEDDING_MODEL."
             )
-        if dimension is None:
-            dimension = await found.embedder.dimension()
+        dimension = await found.embedder.dimension()
         return Space(
             collection=_collection(model, dimension, found.profile),
             dimension=dimension,

@@ -94,16 +94,18 @@ class Index:
 
     async def search(
         self,
-        space: Space,
+        collection: str,
         wanted: Wanted,
         *,
         dense: list[float] | None,
+        weights: tuple[float, float] = EQUAL_WEIGHTS,
         without: Iterable[str] = (),
     ) -> list[Hit]:
         """Return the best hits in the datasources, best first; `without` names generations to leave out.
 
         `dense` is the embedded query where the mode compares by meaning.
         """
+        ratio = wanted.semantic_ratio
         corpus: JsonObject = {"must": [_any("datasource_id", map(str, wanted.datasources))]}
         condition: JsonObject = {"must": list(corpus["must"])}
         if wanted.filters is not None:
@@ -120,7 +122,7 @@ class Index:
         if sparse is None and dense is None:
             return []
         return await self.store.query(
-            space.collection,
+            collection,
             Query(
                 dense=dense,
                 sparse=sparse,
@@ -129,7 +131,7 @@ class Index:
                 limit=wanted.limit,
                 candidates=max(MIN_CANDIDATES, 2 * wanted.limit),
                 rrf_k=RRF_K,
-                weights=_weights(space, wanted),
+                weights=weights if ratio is None else (ratio, 1 - ratio),
                 min_score=wanted.min_score,
             ),
         )
@@ -144,11 +146,6 @@ def _of_generations(generations: Sequence[str]) -> JsonObject:
     """Select points by entry first, which is a lookup, and only then by version."""
     entries = {name.partition(":")[0] for name in generations}
     return {"must": [_any("entry_id", entries), _any("generation", generations)]}
-
-
-def _weights(space: Space, wanted: Wanted) -> tuple[float, float]:
-    ratio = wanted.semantic_ratio
-    return space.weights if ratio is None else (ratio, 1 - ratio)
 
 
 def _any(key: str, values: Iterable[str]) -> JsonObject:
