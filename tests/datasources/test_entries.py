@@ -288,6 +288,17 @@ async def test_a_repeated_addition_makes_one_entry(client: httpx.AsyncClient) ->
     assert len((await client.get(path)).json()) == 1
 
 
+async def test_a_repeated_form_makes_one_entry_though_its_boundary_differs(client: httpx.AsyncClient) -> None:
+    datasource = await make_datasource(client, "file")
+    path = f"/api/datasources/{datasource}/entries"
+    answers = [
+        await client.post(path, files={"file": ("a.txt", text)}, headers={"Idempotency-Key": "k"})
+        for text in (b"once", b"once", b"twice")
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202, 422]
+    assert answers[0].json() == answers[1].json()
+
+
 async def test_events_of_an_unknown_entry_are_a_404(client: httpx.AsyncClient) -> None:
     datasource = await make_datasource(client)
     answer = await client.get(f"/api/datasources/{datasource}/entries/{uuid4()}/events")

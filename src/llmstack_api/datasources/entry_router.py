@@ -14,8 +14,9 @@ from llmstack_api.datasources import entries, examples, service
 from llmstack_api.datasources.entries import Given, Selection, listed_metadata, wrong_kind
 from llmstack_api.datasources.following import follow, wait_for
 from llmstack_api.datasources.schemas import EntryErrorOut, EntryIn, EntryOut, TextContentOut
-from llmstack_api.datasources.uploads import MULTIPART, invalid, parse_form, read_file
+from llmstack_api.datasources.uploads import MULTIPART, form_identity, invalid, parse_form, read_file
 from llmstack_api.datasources.waking import wake
+from llmstack_api.engine.ports import Json
 from llmstack_api.errors import EntryNotFoundError
 from llmstack_api.ingest.address import check_entry_url
 from llmstack_api.models import NAME_LENGTH, Entry, EntryStatus, Stage
@@ -44,6 +45,10 @@ class EntryRoute(ApiRoute):
         if content_type.partition(";")[0].strip().lower() == MULTIPART:
             return partial(parse_form, content_type=content_type)
         return super().reader(request)
+
+    def identity(self, raw: bytes, value: Json) -> bytes:
+        """See `ApiRoute.identity`: a form has another boundary each time it is sent."""
+        return form_identity(value) if raw.startswith(b"--") else raw
 
 
 router = api_router("/datasources/{datasource_uuid}/entries", tags=["Entries"], route_class=EntryRoute)

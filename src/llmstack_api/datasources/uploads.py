@@ -2,14 +2,16 @@
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
+import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, create_form_parser
 
-from llmstack_api.engine.ports import JsonObject
+from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.errors import Fault, InvalidInputError, MalformedRequestError
 from llmstack_api.models import NAME_LENGTH
 from llmstack_api.web.json import parse_json
@@ -101,6 +103,19 @@ def parse_form(body: bytes, content_type: str) -> JsonObject:
                 name[:64], "unknown part; known are file, name, content, url, entry_data, entry_metadata"
             )
     return wanted
+
+
+def form_identity(value: Json) -> bytes:
+    """Return what equal forms have in common, whatever stood between their parts."""
+    return orjson.dumps(
+        value, default=_upload_identity, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+    )
+
+
+def _upload_identity(value: object) -> list[str | None]:
+    if not isinstance(value, Upload):
+        raise TypeError
+    return [hashlib.sha256(value.data).hexdigest(), value.name, value.media_type]
 
 
 def _parts(body: bytes, content_type: str) -> list[tuple[str, bytes | Upload]]:

@@ -112,10 +112,20 @@ class ApiRoute(APIRoute):
             except ClientDisconnect:
                 return Response(status_code=_CLIENT_LEFT)
             read = self.reader(request)
-            value = read(raw) if len(raw) < _LARGE else await to_thread.run_sync(read, raw)
-            return await handler(_ParsedRequest(request, raw, value))
+
+            def parse() -> tuple[bytes, Json]:
+                value = read(raw)
+                return self.identity(raw, value), value
+
+            identity, value = parse() if len(raw) < _LARGE else await to_thread.run_sync(parse)
+            return await handler(_ParsedRequest(request, identity, value))
 
         return handle
+
+    def identity(self, raw: bytes, value: Json) -> bytes:
+        """Return what two requests that say the same have in common, for `Idempotency-Key`."""
+        del value
+        return raw
 
     def reader(self, request: Request) -> BodyReader:
         """Return what reads the body of a request.
