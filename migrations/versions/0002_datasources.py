@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("dimension", sa.Integer(), nullable=True),
         sa.Column("collection", sa.String(length=200), nullable=True),
         sa.Column("next_model", sa.String(length=200), nullable=True),
+        sa.Column("next_collection", sa.String(length=200), nullable=True),
         sa.Column("old_collection", sa.String(length=200), nullable=True),
         sa.Column("created_at", llmstack_api.db.UTCDateTime(timezone=True), nullable=False),
         sa.Column("updated_at", llmstack_api.db.UTCDateTime(timezone=True), nullable=False),
@@ -67,6 +68,7 @@ def upgrade() -> None:
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("live_version", sa.Integer(), nullable=True),
+        sa.Column("begun", sa.Boolean(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("mime_type", sa.String(length=200), nullable=True),
         sa.Column("size", sa.Integer(), nullable=False),
@@ -122,6 +124,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("title", sa.String(length=1000), nullable=True),
         sa.Column("chunks", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("described", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("entry_id", "version"),
     )

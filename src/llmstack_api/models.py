@@ -252,6 +252,8 @@ class Datasource(Worked, Base):
     """Where its points are; None until there are any."""
     next_model: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     """What its chunks are being embedded with anew."""
+    next_collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """Where those are, before the first of them is stored."""
     old_collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     """Where points of it are that another model made, still to be removed."""
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -293,6 +295,8 @@ class Entry(Worked, Base):
     """Of the content that is wanted."""
     live_version: Mapped[int | None]
     """Of the content that searches find."""
+    begun: Mapped[bool] = mapped_column(default=False)
+    """Whether this version's points may be in the index in part, from an attempt that did not end."""
     fingerprint: Mapped[str] = mapped_column(String(64))
     """Digest of the content and metadata as they were sent."""
     mime_type: Mapped[str | None] = mapped_column(String(200))
@@ -348,6 +352,8 @@ class EntryContent(Base):
     title: Mapped[str | None] = mapped_column(String(1000))
     chunks: Mapped[list[Any] | None]
     """Where the chunks are in `text`: [start, end, page, heading] each."""
+    described: Mapped[dict[str, Any] | None]
+    """Name, source, MIME type and metadata as its points have them, once it is searched."""
 
 
 class IndexFolder(Base):

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -49,8 +49,21 @@ class Replica(Protocol):
         """Return those of the owners whose process has ended; where it is too early to tell, none."""
         ...
 
+    @property
+    def vectors_term(self) -> int:
+        """How often this replica has begun to keep the vectors; another number than before means: again."""
+        ...
+
     async def keeps_vectors(self) -> bool:
-        """Tell whether this replica is the one whose data directory holds the vectors; the first to ask is it."""
+        """Tell whether this replica is the one whose data directory holds the vectors; the first to ask is it.
+
+        Raises:
+            UnavailableError: it is not known, as the database is away.
+        """
+        ...
+
+    def when_vectors_go(self, give_up: Callable[[], Awaitable[None]]) -> None:
+        """Have `give_up`, which raises nothing, called when another replica keeps the vectors in place of this one."""
         ...
 
 
@@ -88,6 +101,7 @@ class FileReplica:
 
     def __init__(self) -> None:
         self.id = uuid4()
+        self.vectors_term = 1
 
     async def dead(self, owners: set[UUID]) -> set[UUID]:
         """See `Replica`."""
@@ -96,6 +110,9 @@ class FileReplica:
     async def keeps_vectors(self) -> bool:
         """See `Replica`."""
         return True
+
+    def when_vectors_go(self, give_up: Callable[[], Awaitable[None]]) -> None:
+        """See `Replica`; they never do."""
 
 
 @contextmanager
@@ -126,6 +143,7 @@ VECTORS_KEY = 4_242_421_100
 """Of the advisory lock of whoever keeps the vectors."""
 
 _LOCK = text("SELECT pg_try_advisory_lock(:key)")
+_LOCK_BOTH = text("SELECT pg_try_advisory_lock(:key), pg_try_advisory_lock(:vectors)")
 _UPTIME = text("SELECT extract(epoch FROM now() - pg_postmaster_start_time())::float8")
 _HELD = text(
     "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks"
@@ -147,7 +165,10 @@ class LockReplica:
         self._connection: AsyncConnection | None = None
         self._lost = asyncio.Event()
         self._sure_from = 0.0
+        self.vectors_term = 0
         self._keeps_vectors = False
+        """So it was when the connection was last there."""
+        self._give_up: Callable[[], Awaitable[None]] | None = None
         self._asking = asyncio.Lock()
 
     async def dead(self, owners: set[UUID]) -> set[UUID]:
@@ -161,26 +182,45 @@ class LockReplica:
 
     async def keeps_vectors(self) -> bool:
         """See `Replica`."""
+        if self._lost.is_set():  # then another one may have them at any moment
+            raise UnavailableError(AWAY)
+        if self._keeps_vectors:
+            return True
         async with self._asking:
-            if not self._keeps_vectors and self._connection is not None:
+            connection = self._connection
+            if connection is None:
+                raise UnavailableError(AWAY)
+            if not self._keeps_vectors:
                 with TRANSLATED:
-                    self._keeps_vectors = bool(await self._connection.scalar(_LOCK, {"key": VECTORS_KEY}))
+                    taken = bool(await connection.scalar(_LOCK, {"key": VECTORS_KEY}))
+                self._note_vectors(kept=taken)
         return self._keeps_vectors
 
+    def when_vectors_go(self, give_up: Callable[[], Awaitable[None]]) -> None:
+        """See `Replica`."""
+        self._give_up = give_up
+
     async def take(self) -> None:
-        """Connect and take the lock."""
+        """Connect and take the lock, and that of the vectors where this replica had it."""
+        kept = self._keeps_vectors
         with TRANSLATED:
             connection = await self._engine.connect()
             try:
                 lost = asyncio.Event()
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 driver.add_termination_listener(partial(_set, lost))
-                if not await connection.scalar(_LOCK, {"key": _key(self.id)}):
+                query, keys = _LOCK, {"key": _key(self.id)}
+                if kept:
+                    query, keys = _LOCK_BOTH, keys | {"vectors": VECTORS_KEY}
+                taken = (await connection.execute(query, keys)).one()
+                if not taken[0]:
                     raise UnavailableError(AWAY)  # noqa: TRY301 # the session before is not gone yet
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await _end(connection)
                 raise
+        if kept:
+            self._note_vectors(kept=bool(taken[1]))
         self._connection, self._lost = connection, lost
 
     async def keep(self) -> None:
@@ -188,14 +228,20 @@ class LockReplica:
         while True:
             await self._until_lost()
             log.warning("replica_lock_lost")
-            self._keeps_vectors = False
-            await self._disconnect()
+            kept = self._keeps_vectors
+            self._lost.set()
+            async with self._asking:
+                await self._disconnect()
             pause = FIRST_PAUSE
             while not await self._taken_again():
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             self._sure_from = time.monotonic() + self._grace
             log.info("replica_lock_taken_again")
+            if kept and not self._keeps_vectors:
+                log.warning("vectors_kept_elsewhere")
+                if self._give_up is not None:
+                    await self._give_up()
 
     async def close(self) -> None:
         """Give the lock back."""
@@ -220,6 +266,11 @@ class LockReplica:
         except (LLMStackError, SQLAlchemyError):
             return False
         return True
+
+    def _note_vectors(self, *, kept: bool) -> None:
+        self._keeps_vectors = kept
+        if kept:
+            self.vectors_term += 1
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

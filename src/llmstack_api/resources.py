@@ -10,7 +10,7 @@ from llmstack_api import schema
 from llmstack_api.auth import Authenticator, ensure_bootstrap_token
 from llmstack_api.db import Database, open_database
 from llmstack_api.engine.ports import Ports
-from llmstack_api.errors import StartError, VectorStoreAwayError
+from llmstack_api.errors import StartError, UnavailableError, VectorStoreAwayError
 from llmstack_api.jobs.opening import open_job_queue
 from llmstack_api.jobs.progress import Progress
 from llmstack_api.jobs.queue import JobQueue
@@ -29,6 +29,7 @@ ELSEWHERE = (
     "Another replica keeps the vectors, in its data directory; "
     "set LLMSTACK_QDRANT_URL, for all of them to share."
 )
+UNKNOWN = "Which replica keeps the vectors is not known while the database is away."
 CLOSE_TIMEOUT = 10.0
 """Seconds that the vector store is given to write what it holds."""
 
@@ -103,12 +104,17 @@ async def open_vector_store(settings: Settings, replica: Replica) -> AsyncGenera
     """Open the vector store; nothing is loaded or connected to before it is needed."""
 
     async def admit() -> None:
-        if not await replica.keeps_vectors():
+        try:
+            kept = await replica.keeps_vectors()
+        except UnavailableError as error:
+            raise VectorStoreAwayError(UNKNOWN) from error
+        if not kept:
             raise VectorStoreAwayError(ELSEWHERE)
 
     store: VectorStore
     if settings.qdrant_url is None:
-        store = EdgeStore(settings.data_dir / "vectors", admit=admit)
+        store = edge = EdgeStore(settings.data_dir / "vectors", admit=admit)
+        replica.when_vectors_go(edge.give_up)
     else:
         key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
         store = QdrantStore(settings.qdrant_url, api_key=key)

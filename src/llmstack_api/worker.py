@@ -12,6 +12,7 @@ import structlog
 from llmstack_api.datasources import purging, reembedding, work
 from llmstack_api.datasources.folders import check_collections, check_folders
 from llmstack_api.datasources.ingestion import Ingestion
+from llmstack_api.datasources.lost import check_points, have_points
 from llmstack_api.datasources.refreshing import refreshes_due, want_refreshes
 from llmstack_api.db import SQLITE
 from llmstack_api.errors import EmbeddingRefusedError, LLMStackError, StorageFullError, UnavailableError
@@ -31,7 +32,8 @@ RENEW_INTERVAL: Final = 3.0
 """Seconds between two signs of life, far less than a lease."""
 DATASOURCE_PAUSE: Final = 5.0
 """Seconds before a datasource's work that failed is tried again."""
-STOP_TIMEOUT: Final = 5.0
+CHECK_INTERVAL: Final = 300.0
+"""Seconds between two looks whether a Qdrant server has lost points."""
 
 
 class Worker:
@@ -41,20 +43,54 @@ class Worker:
         self._resources = resources
         self._ingestion = ingestion
         self._datasource_tokens: set[UUID] = set()
-        self._folders_checked = False
+        self._checked: int | None = None
+        """In which term of keeping the vectors the folders were compared with the rows."""
+        self._here = asyncio.Event()
+        self._elsewhere = asyncio.Event()
+        self._here.set()  # until it is known better, which the first job tells
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(RECONCILE_INTERVAL, self._check))
             group.create_task(self._repeat(RECONCILE_INTERVAL, self._reconcile))
             group.create_task(self._repeat(RENEW_INTERVAL, self._renew))
-            group.create_task(
-                self._resources.jobs.work(
-                    self._handle, concurrency=self._resources.settings.worker_concurrency
-                )
-            )
+            group.create_task(self._repeat(CHECK_INTERVAL, self._check_points))
+            group.create_task(self._take_jobs())
+
+    async def _take_jobs(self) -> None:
+        """Take jobs, but while another replica keeps the vectors; until cancelled."""
+        jobs, concurrency = self._resources.jobs, self._resources.settings.worker_concurrency
+        while True:
+            await self._here.wait()
+            async with asyncio.TaskGroup() as group:
+                taking = group.create_task(jobs.work(self._handle, concurrency=concurrency))
+                await self._elsewhere.wait()
+                taking.cancel()  # what it has in hand is another worker's at once
+
+    async def _works_here(self) -> bool:
+        """Tell whether this process is to do the work, which is that of whoever keeps the vectors.
+
+        Raises:
+            UnavailableError: it is not known, as the database is away.
+        """
+        resources = self._resources
+        here = resources.settings.qdrant_url is not None or await resources.replica.keeps_vectors()
+        if here != self._here.is_set():
+            log.info("work_is_done_here" if here else "work_is_done_elsewhere")
+        wanted, other = (self._here, self._elsewhere) if here else (self._elsewhere, self._here)
+        other.clear()
+        wanted.set()
+        return here
 
     async def _handle(self, job: Job) -> None:
+        if self._resources.draining:
+            return  # the row is found by another worker, or after the next start
+        try:
+            if not await self._works_here():
+                await asyncio.get_running_loop().create_future()  # until `_take_jobs` hands it back
+        except UnavailableError:
+            return  # the row is found again
         match job.kind:
             case JobKind.ENTRY:
                 await self._ingestion.handle(job.id)
@@ -90,16 +126,28 @@ class Worker:
         except (UnavailableError, StorageFullError) as error:  # the lease runs out
             log.warning("datasource_not_recorded", datasource=str(datasource_id), error=str(error))
 
+    async def _check(self) -> None:
+        """Compare the index with the rows, at the start and whenever this replica has begun to keep the vectors."""
+        resources = self._resources
+        if self._checked == resources.replica.vectors_term:
+            return
+        if await resources.db.read(have_points) and await self._works_here():
+            term = resources.replica.vectors_term
+            await check_folders(resources)
+            await check_collections(resources)
+            self._checked = term
+        else:
+            self._checked = resources.replica.vectors_term
+
+    async def _check_points(self) -> None:
+        await check_points(self._resources)
+
     async def _reconcile(self) -> None:
         db = self._resources.db
-        if not self._folders_checked:
-            await check_folders(self._resources)
-            await check_collections(self._resources)
-            self._folders_checked = True
         if await db.read(refreshes_due):
             await db.write(want_refreshes)
         jobs = await db.read(work.due, before=now() - OVERDUE, without_models=self._ingestion.models_away)
-        if jobs:
+        if jobs and await self._works_here():
             await self._resources.jobs.wake(jobs)
 
     async def _renew(self) -> None:

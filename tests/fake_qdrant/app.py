@@ -161,8 +161,8 @@ def to_query(given: models.QueryRequest) -> Query:
         limit=given.limit or 10,
         candidates=first.limit or 10,
         rrf_k=fusion.k or 0,
-        weights=(weights[0], weights[1]),
-        min_score=given.score_threshold,
+        weights=(weights[0], weights[-1]),
+        fused=bool(given.prefetch),
     )
 
 

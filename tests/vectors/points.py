@@ -35,7 +35,7 @@ def query(
     limit: int = 10,
     candidates: int = 50,
     weights: tuple[float, float] = (1.0, 1.0),
-    min_score: float | None = None,
+    fused: bool = False,
 ) -> Query:
     condition = EVERYTHING if condition is None else condition
     return Query(
@@ -47,7 +47,7 @@ def query(
         candidates=candidates,
         rrf_k=2,
         weights=weights,
-        min_score=min_score,
+        fused=fused or (dense is not None and terms is not None),
     )
 
 

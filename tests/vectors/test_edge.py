@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from llmstack_api.errors import StartError, StorageFullError, VectorStoreAwayError
+from llmstack_api.errors import StorageFullError, VectorStoreAwayError
 from llmstack_api.vectors import edge
 from llmstack_api.vectors.edge import EdgeStore
 from llmstack_api.vectors.edge_thread import EdgeThread
@@ -123,9 +123,9 @@ async def test_a_second_store_at_the_folder_is_told_of_qdrant_until_the_first_is
     first, second = EdgeStore(folder), EdgeStore(folder)
     await first.ensure(NAME, dimension=DIMENSION)
 
-    with pytest.raises(StartError, match="LLMSTACK_QDRANT_URL"):
+    with pytest.raises(VectorStoreAwayError, match="LLMSTACK_QDRANT_URL"):
         await second.ensure(NAME, dimension=DIMENSION)
-    with pytest.raises(StartError, match="LLMSTACK_QDRANT_URL"):
+    with pytest.raises(VectorStoreAwayError, match="LLMSTACK_QDRANT_URL"):
         await second.query(NAME, query(terms=[1]))
 
     await first.close()
@@ -151,7 +151,7 @@ async def test_what_was_flushed_survives_kills_in_the_middle_of_writing(folder: 
 async def test_a_folder_that_another_process_has_is_refused_until_that_is_gone(folder: Path) -> None:
     process = await writer(folder, 1)
     store = EdgeStore(folder)
-    with pytest.raises(StartError, match="another process"):
+    with pytest.raises(VectorStoreAwayError, match="another process"):
         await store.count(KILLED, EVERYTHING)
 
     process.kill()
@@ -241,6 +241,86 @@ async def test_callers_that_flush_at_once_share_one(edge_store: EdgeStore) -> No
 
     assert waiting.done.done()
     assert edge_store._flushes[NAME] is waiting  # pyright: ignore[reportPrivateUsage] # likewise
+
+
+# --- who may -----------------------------------------------------------------------------------------------
+
+
+class Admission:
+    """Who decides whether a store may use its folder."""
+
+    granted = True
+
+    async def __call__(self) -> None:
+        if not self.granted:
+            raise VectorStoreAwayError("not now")
+
+
+async def test_every_call_is_asked_for_admission(folder: Path) -> None:
+    admission = Admission()
+    store = EdgeStore(folder, admit=admission)
+    await store.ensure(NAME, dimension=DIMENSION)
+    await store.upsert(NAME, [point(1)])
+
+    admission.granted = False
+    for call in (
+        store.upsert(NAME, [point(2)]),
+        store.flush(NAME),
+        store.delete(NAME, EVERYTHING),
+        store.query(NAME, query(terms=[1])),
+        store.count(NAME, EVERYTHING),
+        store.generation(NAME),
+        store.ensure("other", dimension=DIMENSION),
+    ):
+        with pytest.raises(VectorStoreAwayError, match="not now"):
+            await call
+
+    admission.granted = True
+    assert await store.count(NAME, EVERYTHING) == 1
+    await store.close()
+
+
+async def test_a_flush_that_ends_without_admission_does_not_count(folder: Path) -> None:
+    admission = Admission()
+    store = EdgeStore(folder, admit=admission)
+    await store.ensure(NAME, dimension=DIMENSION)
+    flushing = asyncio.create_task(store.flush(NAME))
+    await asyncio.sleep(0)  # until it is in the thread
+    admission.granted = False
+
+    with pytest.raises(VectorStoreAwayError, match="not now"):
+        await flushing
+    await store.close()
+
+
+async def test_a_folder_given_up_is_another_stores_at_once_and_what_waits_is_refused(folder: Path) -> None:
+    first, second = EdgeStore(folder), EdgeStore(folder)
+    await first.ensure(NAME, dimension=DIMENSION)
+    await first.upsert(NAME, [point(1)])
+    giving_up = asyncio.create_task(first.give_up())
+    waiting = asyncio.create_task(first.count(NAME, EVERYTHING))
+    async with asyncio.timeout(WITHIN):
+        await giving_up
+        with pytest.raises(VectorStoreAwayError, match="Another process"):
+            await waiting
+
+    assert await second.count(NAME, EVERYTHING) == 1
+    await second.close()
+    await first.close()
+    await first.give_up()
+
+
+async def test_a_folder_given_up_is_opened_again_where_that_is_admitted(folder: Path) -> None:
+    store = EdgeStore(folder, admit=Admission())
+    await store.ensure(NAME, dimension=DIMENSION)
+    await store.upsert(NAME, [point(1)])
+
+    await store.give_up()
+    assert await store.count(NAME, EVERYTHING) == 1
+    await store.ensure(NAME, dimension=DIMENSION)
+    await store.upsert(NAME, [point(2)])
+    assert await store.count(NAME, EVERYTHING) == 2
+    await store.close()
 
 
 # --- the thread --------------------------------------------------------------------------------------------

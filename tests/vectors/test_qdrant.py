@@ -224,7 +224,7 @@ async def test_a_collection_that_somebody_dropped_is_away_and_made_again(
     await remote.ensure(NAME, dimension=DIMENSION)
     await remote.ensure(NAME, dimension=DIMENSION)
 
-    assert [received.method for received in fake_qdrant.requests] == ["GET", "PUT", "PUT", "PUT", "PUT"]
+    assert [received.method for received in fake_qdrant.requests] == ["GET", "PUT", *["PUT" for _ in KEYWORD_FIELDS]]
 
 
 async def test_processes_may_make_the_same_collection_at_once(fake_qdrant: FakeQdrant) -> None:

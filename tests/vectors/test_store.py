@@ -224,12 +224,16 @@ async def test_a_condition_holds_in_each_half_of_a_fusion(store: VectorStore, co
     assert [hit.id.int for hit in hits] == [1]
 
 
-async def test_a_least_score_leaves_out_what_is_below(store: VectorStore, collection: str) -> None:
+async def test_one_half_alone_can_be_scored_by_its_rank_too(store: VectorStore, collection: str) -> None:
     await store.ensure(collection, dimension=DIMENSION)
     await store.upsert(collection, [point(1, dense=[1, 0, 0, 0]), point(2, dense=[0, 1, 0, 0])])
 
-    assert len(await store.query(collection, query(dense=[1, 0, 0, 0], min_score=0.5))) == 1
-    assert len(await store.query(collection, query(dense=[1, 0, 0, 0], terms=[1], min_score=9.0))) == 0
+    alone = await store.query(collection, query(dense=[1, 0, 0, 0]))
+    fused = await store.query(collection, query(dense=[1, 0, 0, 0], fused=True))
+    assert [hit.id for hit in fused] == [hit.id for hit in alone]
+    assert alone[0].score == pytest.approx(1.0, abs=1e-3)
+    assert fused[0].score != alone[0].score
+    assert fused[0].score > fused[1].score > 0
 
 
 async def test_equal_scores_come_in_the_order_of_ids(store: VectorStore, collection: str) -> None:

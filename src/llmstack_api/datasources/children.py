@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import work
 from llmstack_api.datasources.fingerprints import fingerprint
+from llmstack_api.datasources.transitions import bury_entries, want_again
 from llmstack_api.datasources.work import Claimed
 from llmstack_api.jobs.queue import Job, JobKind
 from llmstack_api.models import NAME_LENGTH, Entry, EntryStatus, Stage, Work, new_id, now
@@ -17,25 +18,20 @@ def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) ->
 
     Pages that it named before are fetched again. The sitemap's own entry is READY with this.
     """
-    if not work.held(session, [sitemap]):
+    if not all(work.held(session, [sitemap])):
         return []
     moment = now()
-    known = {
-        entry.source: entry
-        for entry in session.scalars(
-            select(Entry).where(Entry.parent_id == sitemap.id, Entry.deleted_at.is_(None))
-        )
-    }
+    rows = session.execute(
+        select(Entry.source, Entry.id)
+        .where(Entry.parent_id == sitemap.id, Entry.deleted_at.is_(None))
+        .order_by(Entry.id)
+        .with_for_update()
+    )
+    known = {row.source: row.id for row in rows}
     wanted = dict.fromkeys(urls)
-    for url in wanted:
-        if (entry := known.get(url)) is not None:
-            want_again(entry)
-        else:
-            session.add(_child(sitemap, url))
-    for url, entry in known.items():
-        if url not in wanted:
-            entry.deleted_at, entry.work, entry.due_at = moment, Work.PURGE, moment
-            entry.token = entry.lease_until = None
+    want_again(session, [known[url] for url in wanted if url in known])
+    bury_entries(session, [id_ for url, id_ in known.items() if url not in wanted])
+    session.add_all(_child(sitemap, url) for url in wanted if url not in known)
     session.flush()
     session.execute(
         update(Entry)
@@ -50,24 +46,15 @@ def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) ->
             lease_until=None,
             attempts=0,
             updated_at=moment,
-            refresh_at=work.refresh_time(sitemap.config, sitemap.kind),
+            refresh_at=work.refresh_time(sitemap),
         )
     )
-    rows = session.execute(
+    made = session.execute(
         select(Entry.id, Entry.account_id, Entry.version).where(
             Entry.parent_id == sitemap.id, Entry.work.is_not(None)
         )
     )
-    return [Job(JobKind.ENTRY, id_, account, version) for id_, account, version in rows]
-
-
-def want_again(entry: Entry) -> None:
-    """Have an entry's content made searchable anew; until then searches find what they found."""
-    entry.version += 1
-    entry.status, entry.stage, entry.error = EntryStatus.PROCESSING, Stage.QUEUED, None
-    entry.work, entry.due_at, entry.attempts = Work.INGEST, now(), 0
-    entry.token = entry.lease_until = entry.refresh_at = None
-    entry.updated_at = now()
+    return [Job(JobKind.ENTRY, id_, account, version) for id_, account, version in made]
 
 
 def keep_as_it_was(session: Session, entry: Claimed) -> None:
@@ -85,7 +72,7 @@ def keep_as_it_was(session: Session, entry: Claimed) -> None:
             lease_until=None,
             attempts=0,
             updated_at=now(),
-            refresh_at=work.refresh_time(entry.config, entry.kind),
+            refresh_at=work.refresh_time(entry),
         )
     )
 

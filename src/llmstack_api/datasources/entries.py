@@ -1,17 +1,19 @@
 """Entries in the database."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, desc, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, desc, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import service
-from llmstack_api.datasources.children import want_again
 from llmstack_api.datasources.fingerprints import fingerprint
 from llmstack_api.datasources.points import stored_metadata
+from llmstack_api.datasources.transitions import bury_entries, lock_entries, want_again
 from llmstack_api.datasources.types import SITEMAP, TYPES, DatasourceType, Kind
 from llmstack_api.datasources.uploads import Upload, invalid
 from llmstack_api.engine.ports import JsonObject
@@ -32,10 +34,11 @@ from llmstack_api.vectors.filters import Filter, matches
 from llmstack_api.web.paging import Page
 
 NO_SUCH_ENTRY = "This datasource has no such entry."
-SCANNED: Final = 10_000
+SCANNED: Final = 5_000
 """Entries that one page of a filtered list looks at; where they do not fill it, the `Link` header leads on."""
 _LOOKED_AT: Final = 500
 _PURGED: Final = -1
+"""Version of a deletion's wake-up: not that of a job which may be running."""
 _TYPE: Final = select(Datasource.type).where(
     Datasource.id == bindparam("of_id"),
     Datasource.account_id == bindparam("of_account"),
@@ -105,6 +108,7 @@ def add_entry(
         "version": 1,
         "chunks_count": 0,
         "attempts": 0,
+        "begun": False,
         "work": Work.INGEST,
         "due_at": moment,
         "created_at": moment,
@@ -137,26 +141,41 @@ def put_entry(
 ) -> tuple[Entry, int]:
     """Store an entry under its owner's key; returns it with 201 (new), 200 (nothing changed) or 202 (replaced)."""
     check_kind(service.find(session, account_id=account_id, datasource_id=datasource_id).type, given)
-    entry = session.scalar(_by_key(datasource_id, external_id).with_for_update())
+    _take_turn(session, datasource_id, external_id)
+    known = _by_key(datasource_id, external_id).with_for_update()
+    entry = session.scalar(known)
     if entry is None:
-        made = add_entry(
-            session,
-            account_id=account_id,
-            datasource_id=datasource_id,
-            given=given,
-            digest=digest,
-            external_id=external_id,
-        )
-        return made, 201
+        try:
+            with session.begin_nested():
+                made = add_entry(
+                    session,
+                    account_id=account_id,
+                    datasource_id=datasource_id,
+                    given=given,
+                    digest=digest,
+                    external_id=external_id,
+                )
+        except IntegrityError:  # somebody else has added it since we looked
+            entry = session.scalars(known).one()
+        else:
+            return made, 201
     if entry.fingerprint == digest and entry.status != EntryStatus.FAILED:
         return entry, 200
-    want_again(entry)
-    entry.name, entry.source, entry.entry_metadata = given.name, given.source, given.entry_metadata
-    if entry.kind != SITEMAP:
-        entry.kind = given.kind
-    entry.fingerprint, entry.size = digest, _size(given)
-    entry.etag = entry.last_modified = None
-    session.flush()
+    want_again(session, [entry.id])
+    session.execute(
+        update(Entry)
+        .where(Entry.id == entry.id)
+        .values(
+            name=given.name,
+            source=given.source,
+            entry_metadata=given.entry_metadata,
+            kind=entry.kind if entry.kind == SITEMAP else given.kind,
+            fingerprint=digest,
+            etag=None,
+            last_modified=None,
+        )
+    )
+    session.refresh(entry)
     _store_content(session.connection(), entry.id, entry.version, given)
     return entry, 202
 
@@ -227,21 +246,15 @@ def resync_entry(
 ) -> tuple[Entry, list[Job]]:
     """Have an entry fetched or read again."""
     entry = find_entry(session, account_id=account_id, datasource_id=datasource_id, entry_id=entry_id)
-    before = entry.version
-    want_again(entry)
-    session.flush()
-    if entry.kind in {"content", "file"}:
-        session.execute(
-            update(EntryContent)
-            .where(EntryContent.entry_id == entry_id, EntryContent.version == before)
-            .values(version=entry.version)
-        )
+    want_again(session, [entry.id])
+    session.refresh(entry)
     return entry, [job_of(entry)]
 
 
 def delete_entry(session: Session, *, account_id: UUID, datasource_id: UUID, entry_id: UUID) -> list[Job]:
     """Take an entry, and a sitemap's pages with it, out of everything that is seen; a worker removes the rest."""
     entry = find_entry(session, account_id=account_id, datasource_id=datasource_id, entry_id=entry_id)
+    lock_entries(session, [entry.id])  # so that no page of a sitemap is added to it any more
     return _delete(
         session, [entry, *session.scalars(_existing(datasource_id).where(Entry.parent_id == entry.id))]
     )
@@ -269,8 +282,7 @@ def text_content(
 
 def job_of(entry: Entry) -> Job:
     """Return the wake-up for an entry."""
-    version = _PURGED if entry.work == Work.PURGE else entry.version  # not that of a job which may be running
-    return Job(JobKind.ENTRY, entry.id, entry.account_id, version)
+    return Job(JobKind.ENTRY, entry.id, entry.account_id, entry.version)
 
 
 def listed_metadata(entry: Entry) -> JsonObject:
@@ -286,13 +298,18 @@ def listed_metadata(entry: Entry) -> JsonObject:
 
 
 def _delete(session: Session, entries: Sequence[Entry]) -> list[Job]:
-    moment = now()
-    for entry in entries:
-        entry.deleted_at = entry.due_at = moment
-        entry.work, entry.attempts = Work.PURGE, 0
-        entry.token = entry.lease_until = entry.refresh_at = None
-    session.flush()
-    return [job_of(entry) for entry in entries]
+    ids = sorted(entry.id for entry in entries)
+    lock_entries(session, ids)
+    bury_entries(session, ids)
+    return [Job(JobKind.ENTRY, entry.id, entry.account_id, _PURGED) for entry in entries]
+
+
+def _take_turn(session: Session, datasource_id: UUID, external_id: str) -> None:
+    """Let requests for one key follow each other; on SQLite they do so anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        digest = hashlib.sha256(datasource_id.bytes + external_id.encode()).digest()
+        number = int.from_bytes(digest[:8], signed=True)
+        session.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def _store_content(connection: Connection, entry_id: UUID, version: int, given: Given) -> None:
@@ -313,7 +330,8 @@ def _store_content(connection: Connection, entry_id: UUID, version: int, given: 
 
 
 def _size(given: Given) -> int:
-    return len((given.text or "").encode()) if given.upload is None else len(given.upload.data)
+    """Return the bytes of text that are known of; those of a file are once it is read."""
+    return len((given.text or "").encode())
 
 
 def _existing(datasource_id: UUID) -> Select[Entry]:

@@ -3,28 +3,38 @@
 from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Annotated, Final
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
+import orjson
 from anyio import to_thread
 from fastapi import Body, Depends, Path, Query, Request, Response
+from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.convertors import Convertor, register_url_convertor
 
 from llmstack_api.datasources import entries, examples, service
 from llmstack_api.datasources.entries import Given, Selection, listed_metadata, wrong_kind
-from llmstack_api.datasources.following import follow, wait_for
+from llmstack_api.datasources.following import EntryPlace, follow, wait_for
 from llmstack_api.datasources.schemas import EntryErrorOut, EntryIn, EntryOut, TextContentOut
-from llmstack_api.datasources.uploads import MULTIPART, form_identity, invalid, parse_form, read_file
+from llmstack_api.datasources.uploads import (
+    MULTIPART,
+    form_identity,
+    invalid,
+    parse_form,
+    parse_json_at,
+    read_file,
+)
 from llmstack_api.datasources.waking import wake
 from llmstack_api.engine.ports import Json
-from llmstack_api.errors import EntryNotFoundError
+from llmstack_api.errors import NotFoundError, UnavailableError
 from llmstack_api.ingest.address import check_entry_url
 from llmstack_api.models import NAME_LENGTH, Entry, EntryStatus, Stage
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.filter_tree import parse_filters
 from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import Answer, Claim, ClaimDep, once
-from llmstack_api.web.json import parse_json
 from llmstack_api.web.paging import BLANK_IS_ABSENT, LINK_HEADER, PageDep, lead_on
 from llmstack_api.web.problems import problems
 from llmstack_api.web.routing import JSON, ApiRoute, BodyReader, api_router
@@ -39,6 +49,8 @@ _LARGE: Final = 65_536
 class EntryRoute(ApiRoute):
     """A route that reads JSON or a form."""
 
+    media_types = (JSON, MULTIPART)
+
     def reader(self, request: Request) -> BodyReader:
         """See `ApiRoute.reader`."""
         content_type = request.headers.get("content-type", JSON)
@@ -48,20 +60,56 @@ class EntryRoute(ApiRoute):
 
     def identity(self, raw: bytes, value: Json) -> bytes:
         """See `ApiRoute.identity`: a form has another boundary each time it is sent."""
-        return form_identity(value) if raw.startswith(b"--") else raw
+        return raw if raw.lstrip()[:1] in {b"{", b"["} else form_identity(value)
 
 
 router = api_router("/datasources/{datasource_uuid}/entries", tags=["Entries"], route_class=EntryRoute)
 
-Key = Annotated[
-    str,
-    Path(
-        description="The entry's key, chosen by its owner: 1-200 characters, percent-encoded.",
-        examples=["manual%2Fchapter-1"],
-    ),
-]
+BY_KEY: Final = "/by-key/"
+
+
+class _AnyText(Convertor[str]):
+    """The rest of a path, whatever is in it; Starlette's own leaves a newline at its end out."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+
+register_url_convertor("any_text", _AnyText())
+
+
+async def _key(
+    request: Request,
+    external_id: Annotated[
+        str,
+        Path(
+            description="The entry's key, chosen by its owner: 1-200 characters, percent-encoded.",
+            examples=["manual%2Fchapter-1"],
+        ),
+    ],
+) -> str:
+    del external_id  # decoded with replacement characters, which would make one key of two
+    written: bytes = request.scope["raw_path"]
+    try:
+        key = unquote_to_bytes(written.partition(BY_KEY.encode())[2]).decode()
+    except UnicodeDecodeError:
+        raise invalid("external_id", "is no percent-encoded UTF-8") from None
+    if not key or len(key) > NAME_LENGTH or "\x00" in key:
+        raise invalid("external_id", f"must have 1 to {NAME_LENGTH} characters, none of them NUL")
+    return key
+
+
+KeyDep = Annotated[str, Depends(_key)]
 Wait = Annotated[
     float,
+    BeforeValidator(lambda text: text or 0),
     Query(ge=0, le=MAX_WAIT, description="Seconds to wait until the entry is READY or FAILED."),
 ]
 
@@ -80,7 +128,7 @@ async def _selection(
         ),
     ] = "",
 ) -> Selection:
-    parsed = parse_filters(parse_json(filters.encode())) if filters else None
+    parsed = parse_filters(parse_json_at("filters", filters.encode())) if filters else None
     return Selection(status=status, name=name or None, filters=parsed)
 
 
@@ -118,20 +166,19 @@ async def add_entry(
     answer, entry = await resources.db.write(
         _add, claim, account_id=caller.account_id, datasource_id=datasource_uuid, given=given, digest=digest
     )
-    if entry is None:
-        return answer.response(replayed=True)
-    await wake(resources, [entries.job_of(entry)])
+    replayed = entry is None
+    if entry is not None:
+        await wake(resources, [entries.job_of(entry)])
     if wait:
-        ready = await wait_for(
-            resources,
+        place = EntryPlace(
             account_id=caller.account_id,
             datasource_id=datasource_uuid,
-            entry_id=entry.id,
-            seconds=wait,
+            entry_id=entry.id if entry is not None else UUID(orjson.loads(answer.body)["uuid"]),
         )
+        ready = await wait_for(resources, place, seconds=wait)
         if ready is not None:
-            return Answer(status=201, body=_dump(ready)).response()
-    return answer.response()
+            return Answer(status=201, body=_dump(ready)).response(replayed=replayed)
+    return answer.response(replayed=replayed)
 
 
 def _add(
@@ -152,7 +199,7 @@ def _add(
 
 
 @router.put(
-    "/by-key/{external_id:path}",
+    BY_KEY + "{external_id:any_text}",
     summary="Add or replace the entry with a key",
     response_model=EntryOut,
     responses={
@@ -169,7 +216,7 @@ def _add(
 )
 async def put_entry(
     datasource_uuid: UUID,
-    external_id: Key,
+    external_id: KeyDep,
     body: Annotated[EntryIn, Body(openapi_examples=examples.ENTRIES)],
     caller: CallerDep,
     resources: ResourcesDep,
@@ -178,13 +225,12 @@ async def put_entry(
 
     Searches find the old content until the new one is complete, and never both.
     """
-    key = _checked_key(external_id)
     given, digest = await _given(resources, body, account_id=caller.account_id, datasource_id=datasource_uuid)
     entry, status = await resources.db.write(
         entries.put_entry,
         account_id=caller.account_id,
         datasource_id=datasource_uuid,
-        external_id=key,
+        external_id=external_id,
         given=given,
         digest=digest,
     )
@@ -194,38 +240,38 @@ async def put_entry(
 
 
 @router.get(
-    "/by-key/{external_id:path}",
+    BY_KEY + "{external_id:any_text}",
     summary="Get the entry with a key",
-    responses={200: examples.answer(examples.READY_ENTRY), **problems(401, 403, 404)},
+    responses={200: examples.answer(examples.READY_ENTRY), **problems(401, 403, 404, 422)},
 )
 async def get_entry_by_key(
-    datasource_uuid: UUID, external_id: Key, caller: CallerDep, db: DatabaseDep
+    datasource_uuid: UUID, external_id: KeyDep, caller: CallerDep, db: DatabaseDep
 ) -> EntryOut:
     """Return the entry that is kept under a key of yours."""
     entry = await db.read(
         entries.find_by_key,
         account_id=caller.account_id,
         datasource_id=datasource_uuid,
-        external_id=_checked_key(external_id),
+        external_id=external_id,
     )
     return entry_out(entry)
 
 
 @router.delete(
-    "/by-key/{external_id:path}",
+    BY_KEY + "{external_id:any_text}",
     summary="Delete the entry with a key",
     status_code=204,
-    responses=problems(401, 403, 404),
+    responses=problems(401, 403, 404, 422),
 )
 async def delete_entry_by_key(
-    datasource_uuid: UUID, external_id: Key, caller: CallerDep, resources: ResourcesDep
+    datasource_uuid: UUID, external_id: KeyDep, caller: CallerDep, resources: ResourcesDep
 ) -> None:
     """Delete the entry that is kept under a key of yours."""
     jobs = await resources.db.write(
         entries.delete_by_key,
         account_id=caller.account_id,
         datasource_id=datasource_uuid,
-        external_id=_checked_key(external_id),
+        external_id=external_id,
     )
     await wake(resources, jobs)
 
@@ -351,31 +397,44 @@ async def follow_entry(
 ) -> Response:
     """Tell an entry's progress as server-sent events, until it is READY or FAILED.
 
-    Each event `entry` has the entry as JSON; the last one is `done`. An entry that is deleted meanwhile ends with
-    `deleted`.
+    Each event `entry` has the entry as JSON, and so has the last one, `done`. Other ends are `deleted`, `error` (with
+    `code` and `message`) and `interrupted`: the server stops, and following can go on with the next one.
     """
-    where = {"account_id": caller.account_id, "datasource_id": datasource_uuid, "entry_id": entry_uuid}
-    await resources.db.read(entries.find_entry, **where)
+    place = EntryPlace(account_id=caller.account_id, datasource_id=datasource_uuid, entry_id=entry_uuid)
+    await resources.db.read(
+        entries.find_entry,
+        account_id=caller.account_id,
+        datasource_id=datasource_uuid,
+        entry_id=entry_uuid,
+    )
     return EventSourceResponse(
-        _events(resources, where),
+        _events(resources, place),
         ping=max(1, round(resources.settings.heartbeat_interval)),
         sep="\n",
         headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(resources: Resources, where: dict[str, UUID]) -> AsyncGenerator[ServerSentEvent]:
-    number = 0
+async def _events(resources: Resources, place: EntryPlace) -> AsyncGenerator[ServerSentEvent]:
+    number, event, data = 0, "interrupted", "{}"  # how it ends where nothing else is said: the server stops
     try:
-        async for entry in follow(resources, **where):
+        async for entry in follow(resources, place):
             number += 1
-            done = entry.status != EntryStatus.PROCESSING
             data = dump_line(entry_out(entry).model_dump(mode="json")).decode()
-            yield ServerSentEvent(data, event="done" if done else "entry", id=str(number), sep="\n")
-            if done or resources.draining:
-                return
-    except EntryNotFoundError:
-        yield ServerSentEvent("{}", event="deleted", id=str(number + 1), sep="\n")
+            if entry.status != EntryStatus.PROCESSING:
+                event = "done"
+                break
+            yield _event("entry", data, number)
+            data = "{}"
+    except NotFoundError:
+        event = "deleted"
+    except UnavailableError as error:
+        event, data = "error", dump_line({"code": error.slug, "message": str(error)}).decode()
+    yield _event(event, data, number + (event != "done"))
+
+
+def _event(event: str, data: str, number: int) -> ServerSentEvent:
+    return ServerSentEvent(data, event=event, id=str(number), sep="\n")
 
 
 # --- what was sent ---------------------------------------------------------------------------------------
@@ -415,27 +474,14 @@ def _decoded(resources: Resources, body: EntryIn) -> Given:
     text = data.content or ""
     if not text.strip():
         raise invalid("entry_data.content", "there is no text in it")
-    name = data.name or " ".join(text[: 4 * _SHOWN_NAME].split())[:_SHOWN_NAME] or "text"
+    name = data.name or _beginning(text) or "text"
     return Given(kind="content", name=name, source=name, entry_metadata=metadata, text=text)
 
 
-def _checked_key(external_id: str) -> str:
-    if (
-        not external_id
-        or len(external_id) > NAME_LENGTH
-        or "\x00" in external_id
-        or not _encodable(external_id)
-    ):
-        raise invalid("external_id", f"must have 1-{NAME_LENGTH} characters, none of them NUL")
-    return external_id
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _beginning(text: str) -> str:
+    """Return the first words of a text, without what no name should hold."""
+    words = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _SHOWN_NAME]).split()
+    return " ".join(words)[:_SHOWN_NAME].strip()
 
 
 # --- what is shown ---------------------------------------------------------------------------------------

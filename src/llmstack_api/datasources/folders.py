@@ -7,8 +7,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from llmstack_api.datasources import transitions
 from llmstack_api.db import upsert
-from llmstack_api.models import Datasource, IndexFolder, Work, now
+from llmstack_api.models import Datasource, IndexFolder
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.edge import EdgeStore
 
@@ -100,12 +101,14 @@ def _note(session: Session, collection: str, generation: UUID) -> int:
 
 def want_reembedding(session: Session, datasources: Sequence[UUID]) -> int:
     """Have all chunks of datasources embedded anew, with the model that they have or are about to have."""
-    rows = session.scalars(
-        select(Datasource).where(Datasource.id.in_(datasources), Datasource.deleted_at.is_(None))
-    ).all()
-    for row in rows:
-        if row.work != Work.REEMBED:
-            row.next_model = row.next_model or row.embedding_model
-            row.work, row.due_at, row.token, row.lease_until = Work.REEMBED, now(), None, None
-    session.flush()
-    return len(rows)
+    wanted = 0
+    for datasource_id in datasources:
+        row = session.scalar(
+            select(Datasource)
+            .where(Datasource.id == datasource_id, Datasource.deleted_at.is_(None))
+            .with_for_update()
+        )
+        if row is not None and row.next_model is None:
+            transitions.want_reembedding(session, row.id, row.embedding_model)
+            wanted += 1
+    return wanted

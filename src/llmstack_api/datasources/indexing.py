@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
+from operator import not_
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from llmstack_api.datasources.folders import note_folder
 from llmstack_api.datasources.points import dump_chunks, entry_payload, make_points
 from llmstack_api.datasources.work import Claimed
 from llmstack_api.db import upsert
+from llmstack_api.engine.ports import JsonObject
 from llmstack_api.ingest.chunk import chunk
 from llmstack_api.ingest.document import Chunk, Document
 from llmstack_api.models import Datasource, Entry, EntryContent, EntryStatus, Stage, Work, now
@@ -22,6 +25,7 @@ from llmstack_api.resources import Resources
 from llmstack_api.vectors.index import Space, generation
 from llmstack_api.vectors.store import Point
 
+TITLE_LENGTH: Final = 1000
 SLICE: Final = 128
 """Chunks that are embedded and stored at once."""
 
@@ -39,6 +43,8 @@ class Ready:
     last_modified: str | None = None
     name: str | None = None
     """A better name than it has, such as the title of a page."""
+    content_version: int | None = None
+    """Of the stored content that it was read from; None where it was fetched."""
     keep_text: bool = True
     """Whether the text has still to be stored."""
 
@@ -59,19 +65,38 @@ async def store_entries(resources: Resources, ready: Sequence[Ready]) -> list[St
         await note_folder(resources, space.collection, space.dimension)
         await resources.db.write(_note_collection, unknown, space=space)
     stored = await to_thread.run_sync(_chunk_all, ready, space)
-    for part in _slices(stored):
+    if begun := [item.ready.entry for item in stored if item.ready.entry.begun]:
+        await resources.index.remove_generations(
+            space.collection, [generation(entry.id, entry.version) for entry in begun]
+        )
+    for number, part in enumerate(_slices(stored)):
+        if number:
+            await _require_held(resources, part)
         await _store(resources, space, part)
     return stored
+
+
+class NotHeldError(Exception):
+    """The entry was deleted or replaced, or another worker has it, while it was being done."""
+
+
+async def _require_held(resources: Resources, part: Sequence[Stored]) -> None:
+    """Stop what goes on for long where nobody wants it any more; few entries have more than one slice."""
+    if len(part) == 1 and not await resources.db.read(work.is_held, part[0].ready.entry):
+        raise NotHeldError
 
 
 async def show_entries(resources: Resources, stored: Sequence[Stored]) -> list[bool]:
     """Let searches find entries of one embedding model; tells for each whether it was still held."""
     space = stored[0].space
     await resources.index.flush(space.collection)
-    held = await resources.db.write(_show, stored, space=space)
-    await _remove_older(resources, space, [item for item in stored if item.ready.entry.id in held])
-    await _remove_unwanted(resources, space, [item for item in stored if item.ready.entry.id not in held])
-    return [item.ready.entry.id in held for item in stored]
+    held, moved = await resources.db.write(_show, stored, space=space)
+    await _remove_older(resources, space, list(compress(stored, held)))
+    if moved:
+        await resources.index.remove_generations(space.collection, moved)
+    lost = [item.ready.entry for item in compress(stored, map(not_, held))]
+    await remove_unwanted(resources, lost, collection=space.collection)
+    return held
 
 
 def _chunk_all(ready: Sequence[Ready], space: Space) -> list[Stored]:
@@ -123,10 +148,7 @@ def _points(part: Sequence[Stored], vectors: Sequence[list[float]]) -> list[Poin
             datasource_id=entry.datasource_id,
             entry_id=entry.id,
             version=entry.version,
-            name=item.ready.name or entry.name,
-            source=entry.source,
-            mime_type=document.mime_type,
-            entry_metadata=entry.entry_metadata,
+            described=_described(item),
         )
         own = vectors[start : start + len(item.chunks)]
         points += make_points(common, document.text, item.chunks, own)
@@ -134,15 +156,22 @@ def _points(part: Sequence[Stored], vectors: Sequence[list[float]]) -> list[Poin
     return points
 
 
-def _show(session: Session, stored: Sequence[Stored], *, space: Space) -> set[UUID]:
-    """Let searches find the new content and no longer the old; returns the entries that were still held."""
+def _show(session: Session, stored: Sequence[Stored], *, space: Space) -> tuple[list[bool], list[str]]:
+    """Let searches find the new content and no longer the old.
+
+    Tells for each entry whether it was still held, and which generations are of a model that was replaced.
+    """
     entries = [item.ready.entry for item in stored]
-    held = work.held(session, entries) - _moved(session, entries, space)
-    shown = [item for item in stored if item.ready.entry.id in held]
+    moved = _moved(session, entries, space)
+    held = [
+        still and entry.id not in moved
+        for entry, still in zip(entries, work.held(session, entries), strict=True)
+    ]
+    shown = list(compress(stored, held))
     moment = now()
     work.update_each(session, [_shown(item, moment) for item in shown])
     _keep_content(session, shown)
-    return held
+    return held, [generation(entry.id, entry.version) for entry in entries if entry.id in moved]
 
 
 def _moved(session: Session, entries: Sequence[Claimed], space: Space) -> set[UUID]:
@@ -151,6 +180,7 @@ def _moved(session: Session, entries: Sequence[Claimed], space: Space) -> set[UU
     rows = session.execute(
         select(Datasource.id, Datasource.embedding_model)
         .where(Datasource.id.in_(ids))
+        .order_by(Datasource.id)
         .with_for_update(read=True)  # until the commit no other model can take over
     )
     models = {row.id: row.embedding_model for row in rows}
@@ -187,43 +217,80 @@ def _shown(item: Stored, moment: datetime) -> dict[str, Any]:
         "last_modified": ready.last_modified,
         "error": None,
         "updated_at": moment,
-        "refresh_at": work.refresh_time(entry.config, entry.kind),
+        "refresh_at": work.refresh_time(entry),
         # what replaces something is done when the old points are gone
         "status": EntryStatus.PROCESSING if replaces else EntryStatus.READY,
         "stage": Stage.INDEX if replaces else None,
         "work": Work.INGEST if replaces else None,
         "token": entry.token if replaces else None,
+        "lease_until": moment + work.LEASE if replaces else None,
         "attempts": 0,
+        "begun": replaces,
     }
 
 
 def _keep_content(session: Session, shown: Sequence[Stored]) -> None:
-    rows: list[dict[str, Any]] = []
-    kept = [(item.ready.entry.id, item.ready.entry.version, dump_chunks(item.chunks), item) for item in shown]
-    content = EntryContent.__table__
-    for entry_id, version, chunks, item in kept:
-        if item.ready.keep_text:
-            text: dict[str, Any] = {"text": item.ready.document.text, "title": item.ready.document.title}
+    """Store what is searched now as the entries' only content."""
+    texts: list[dict[str, Any]] = []
+    for item in shown:
+        ready, entry = item.ready, item.ready.entry
+        values: dict[str, Any] = {"chunks": dump_chunks(item.chunks), "described": _described(item)}
+        if ready.keep_text:
+            values |= {"text": ready.document.text, "title": _title(ready.document)}
+        if ready.content_version is None:
+            _upsert_content(session, entry, values)
+        elif ready.keep_text:
             session.execute(
-                upsert(session, EntryContent)
-                .values(entry_id=entry_id, version=version, chunks=chunks, **text)
-                .on_conflict_do_update(
-                    index_elements=["entry_id", "version"], set_={"chunks": chunks, **text}
-                )
+                update(EntryContent)
+                .where(EntryContent.entry_id == entry.id, EntryContent.version == ready.content_version)
+                .values(version=entry.version, **values)
             )
         else:
-            rows.append({"of_id": entry_id, "of_version": version, "to_chunks": chunks})
-        if version > 1:
-            session.execute(
-                delete(EntryContent).where(EntryContent.entry_id == entry_id, EntryContent.version != version)
+            texts.append(
+                {"of_id": entry.id, "of_version": ready.content_version, "to_version": entry.version}
             )
-    if rows:
-        session.connection().execute(
-            update(content)  # pyright: ignore[reportArgumentType] # a mapped class has a Table
-            .where(content.c.entry_id == bindparam("of_id"), content.c.version == bindparam("of_version"))
-            .values(chunks=bindparam("to_chunks")),
-            rows,
-        )
+            texts[-1] |= {f"to_{key}": value for key, value in values.items()}
+        if entry.version > 1:
+            session.execute(
+                delete(EntryContent).where(
+                    EntryContent.entry_id == entry.id,
+                    EntryContent.version.not_in((entry.version, ready.content_version or entry.version)),
+                )
+            )
+    if texts:
+        session.connection().execute(_KEEP_TEXT, texts)
+
+
+def _upsert_content(session: Session, entry: Claimed, values: dict[str, Any]) -> None:
+    session.execute(
+        upsert(session, EntryContent)
+        .values(entry_id=entry.id, version=entry.version, **values)
+        .on_conflict_do_update(index_elements=["entry_id", "version"], set_=values)
+    )
+
+
+def _described(item: Stored) -> JsonObject:
+    entry = item.ready.entry
+    return {
+        "name": item.ready.name or entry.name,
+        "source": entry.source,
+        "mime_type": item.ready.document.mime_type,
+        "entry_metadata": entry.entry_metadata,
+    }
+
+
+def _title(document: Document) -> str | None:
+    return document.title[:TITLE_LENGTH] if document.title else None
+
+
+_content = EntryContent.__table__
+_KEEP_TEXT: Final = (
+    update(_content)  # pyright: ignore[reportArgumentType] # a mapped class has a Table
+    .where(_content.c.entry_id == bindparam("of_id"), _content.c.version == bindparam("of_version"))
+    .values(
+        version=bindparam("to_version"), chunks=bindparam("to_chunks"), described=bindparam("to_described")
+    )
+)
 
 
 async def _remove_older(resources: Resources, space: Space, shown: Sequence[Stored]) -> None:
@@ -243,23 +310,29 @@ def _finish(session: Session, entries: Sequence[Claimed]) -> None:
         session.execute(
             update(Entry)
             .where(Entry.id == entry.id, Entry.token == entry.token)
-            .values(status=EntryStatus.READY, stage=None, work=None, token=None, lease_until=None)
+            .values(
+                status=EntryStatus.READY, stage=None, work=None, token=None, lease_until=None, begun=False
+            )
         )
 
 
-async def _remove_unwanted(resources: Resources, space: Space, lost: Sequence[Stored]) -> None:
-    """Remove the points of what was deleted, replaced or moved while it was being done."""
-    if not lost:
+async def remove_unwanted(
+    resources: Resources, entries: Sequence[Claimed], *, collection: str | None = None
+) -> None:
+    """Remove the points of what was deleted or replaced while it was being done.
+
+    What another worker does in the same version is that worker's affair.
+    """
+    if not entries:
         return
-    entries = {item.ready.entry.id: item.ready.entry for item in lost}
-    still = await resources.db.read(_current_versions, list(entries))
-    unwanted = [
-        generation(entry.id, entry.version)
-        for entry in entries.values()
-        if entry.version not in still.get(entry.id, ())
-    ]
-    if unwanted:
-        await resources.index.remove_generations(space.collection, unwanted)
+    still = await resources.db.read(_current_versions, [entry.id for entry in entries])
+    unwanted: dict[str, list[str]] = {}
+    for entry in entries:
+        place = collection or entry.collection
+        if place is not None and entry.version not in still.get(entry.id, ()):
+            unwanted.setdefault(place, []).append(generation(entry.id, entry.version))
+    for place, generations in unwanted.items():
+        await resources.index.remove_generations(place, generations)
 
 
 def _current_versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, tuple[int | None, int]]:

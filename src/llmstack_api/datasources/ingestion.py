@@ -15,7 +15,15 @@ from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import children, purging, work
 from llmstack_api.datasources.folders import want_reembedding
-from llmstack_api.datasources.indexing import Ready, Stored, show_entries, store_entries
+from llmstack_api.datasources.indexing import (
+    NotHeldError,
+    Ready,
+    Stored,
+    remove_unwanted,
+    show_entries,
+    store_entries,
+)
+from llmstack_api.datasources.room import Room
 from llmstack_api.datasources.types import SITEMAP
 from llmstack_api.datasources.waking import wake
 from llmstack_api.datasources.work import Claimed
@@ -50,10 +58,10 @@ CLAIM_REST: Final = 2.0
 """The same for claims, so that each has many entries when many come."""
 FETCHED_AT_ONCE: Final = 16
 """URLs that are fetched at once."""
-LARGE_HELD: Final = 12
+FETCHED_BYTES: Final = 134_217_728
+"""Bytes of fetched documents in memory from which on no further one is fetched."""
+LARGE_HELD: Final = 4
 """Large entries whose text is in memory at once."""
-ENTRY_TIMEOUT: Final = 900.0
-"""Seconds that one entry may take, after which the attempt is given up."""
 AWAY_PAUSE: Final = 3.0
 """Seconds before a dependency that is away is tried again."""
 LONGEST_PAUSE: Final = 60.0
@@ -77,10 +85,12 @@ class Ingestion:
         self._held: Counter[UUID] = Counter()
         self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
         self._large = asyncio.Semaphore(LARGE_HELD)
+        self._room = Room(FETCHED_BYTES)
         self._away_until = 0.0
         self._models_away: dict[str, float] = {}
         self._claim = Coalescer(self._claim_all, most=4 * BATCH, rest=CLAIM_REST, together=_AWAY)
-        self._stores: dict[str, Coalescer[Ready, Stored]] = {}
+        self._stores: dict[tuple[str, bool], Coalescer[Ready, Stored]] = {}
+        self._suspects = asyncio.Semaphore(1)
         self._show = Coalescer(
             partial(_by_model, self._show_all), most=4 * BATCH, rest=FLUSH_REST, together=_AWAY
         )
@@ -121,7 +131,12 @@ class Ingestion:
             return
         self._held[entry.token] += 1
         try:
-            await self._do(entry)
+            if entry.attempts >= work.SUSPECT:
+                async with self._suspects:
+                    await self._resources.db.write(work.count_attempt, entry)
+                    await self._do(entry)
+            else:
+                await self._do(entry)
         except asyncio.CancelledError:  # the server stops: another worker, or the next start, goes on at once
             with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
                 await self._record(entry, work.put_off, entry, seconds=0, counts=False)
@@ -142,14 +157,19 @@ class Ingestion:
 
     async def _ingest(self, entry: Claimed) -> None:
         if entry.text is not None:
-            ready = Ready(entry=entry, document=Document(text=entry.text), keep_text=False)
+            ready = Ready(
+                entry=entry,
+                document=Document(text=entry.text),
+                content_version=entry.content_version,
+                keep_text=False,
+            )
             await self._index(ready)
         elif entry.kind == SITEMAP:
             await self._read_sitemap(entry)
         elif entry.kind == "url":
             await self._ingest_url(entry)
         else:
-            async with self._large, asyncio.timeout(ENTRY_TIMEOUT):
+            async with self._large:
                 await self._index(await self._read(entry))
 
     async def _index(self, ready: Ready) -> None:
@@ -159,29 +179,33 @@ class Ingestion:
             await self._resources.db.write(want_reembedding, [entry.datasource_id])
             await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
             return
-        stored = await self._lane(ready.entry.embedding_model)(ready)
+        stored = await self._lane(entry.embedding_model, large=len(ready.document.text) > work.SMALL)(ready)
         await self._show(stored)
 
-    def _lane(self, model: str) -> Coalescer[Ready, Stored]:
-        """Return the lane of an embedding model, so that one that hangs does not hold up the others."""
-        lane = self._stores.get(model)
+    def _lane(self, model: str, *, large: bool) -> Coalescer[Ready, Stored]:
+        """Return a lane of an embedding model: one that hangs does not hold up others, nor large texts small ones."""
+        lane = self._stores.get((model, large))
         if lane is None:
             if self._group is None:
                 raise RuntimeError("nothing is running")
-            lane = self._stores[model] = Coalescer(self._store_all, most=BATCH, together=_AWAY)
+            lane = self._stores[model, large] = Coalescer(self._store_all, most=BATCH, together=_AWAY)
             self._lanes.append(self._group.create_task(lane.serve()))
         return lane
 
     async def _read(self, entry: Claimed) -> Ready:
-        content = await self._resources.db.read(_content, entry.id, entry.version)
+        content = await self._resources.db.read(_content, entry.id)
+        if content is None:
+            raise ExtractError("Its content is not there any more; send it again.", code="content-lost")
+        version = content.version
         if content.text is not None and content.data is None:
-            return Ready(entry=entry, document=Document(text=content.text), keep_text=False)
+            document = Document(text=content.text)
+            return Ready(entry=entry, document=document, content_version=version, keep_text=False)
         await self._at(entry, Stage.EXTRACT)
         document = await self._extractor.extract(
             content.data or b"", file_name=content.file_name, media_type=content.media_type
         )
         await self._at(entry, Stage.INDEX)
-        return Ready(entry=entry, document=document)
+        return Ready(entry=entry, document=document, content_version=version)
 
     async def _read_sitemap(self, entry: Claimed) -> None:
         async with self._fetching:
@@ -191,6 +215,7 @@ class Ingestion:
 
     async def _ingest_url(self, entry: Claimed) -> None:
         async with self._fetching:
+            await self._room.wait()
             await self._at(entry, Stage.FETCH)
             fetched = await self._fetcher.fetch(
                 entry.source, etag=entry.etag, last_modified=entry.last_modified
@@ -198,8 +223,9 @@ class Ingestion:
         if isinstance(fetched, NotModified):
             await self._resources.db.write(children.keep_as_it_was, entry)
             return
-        async with self._large, asyncio.timeout(ENTRY_TIMEOUT):
-            await self._index(await self._extracted(entry, fetched))
+        with self._room.taking(len(fetched.data)):
+            async with self._large:
+                await self._index(await self._extracted(entry, fetched))
 
     async def _extracted(self, entry: Claimed, fetched: Fetched) -> Ready:
         await self._at(entry, Stage.EXTRACT)
@@ -242,7 +268,8 @@ class Ingestion:
     # --- endings -----------------------------------------------------------------------------------------
 
     async def _at(self, entry: Claimed, stage: Stage) -> None:
-        await self._resources.db.write(work.at_stage, entry, stage)
+        if not await self._resources.db.write(work.at_stage, entry, stage):
+            raise NotHeldError
         self._resources.progress.tell([entry.id])
 
     async def _end(self, entry: Claimed, error: Exception) -> None:
@@ -254,10 +281,8 @@ class Ingestion:
                 await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
             case IngestError() | EmbeddingRefusedError():
                 await self._fail(entry, error)
-            case TimeoutError():
-                await self._retry(
-                    entry, code="timeout", message=f"It was not done after {ENTRY_TIMEOUT:g} s."
-                )
+            case NotHeldError():
+                await remove_unwanted(self._resources, [entry])
             case _:
                 log.error("entry_crashed", entry=str(entry.id), exc_info=error)
                 await self._retry(
@@ -276,7 +301,8 @@ class Ingestion:
             if moment >= self._away_until:
                 log.warning("ingestion_waits", error=str(error))
             self._away_until = moment + pause
-        await self._record(entry, work.put_off, entry, seconds=pause, counts=False)
+        why = (error.slug, str(error))
+        await self._record(entry, work.put_off, entry, seconds=pause, counts=False, why=why)
 
     async def _fail(self, entry: Claimed, error: IngestError | EmbeddingRefusedError) -> None:
         match error:
@@ -291,18 +317,22 @@ class Ingestion:
         await self._record(entry, work.fail, entry, stage=stage, code=code, message=str(error))
 
     async def _retry(self, entry: Claimed, *, code: str, message: str) -> None:
-        if entry.attempts < len(RETRY_PAUSES):
+        if entry.work == Work.PURGE:  # that is never given up
+            pause = min(2.0**entry.attempts, LONGEST_PAUSE)
+            await self._record(entry, work.put_off, entry, seconds=pause, counts=True)
+        elif entry.attempts < len(RETRY_PAUSES):
             pause = RETRY_PAUSES[entry.attempts]
             await self._record(entry, work.put_off, entry, seconds=pause, counts=True)
         else:
             await self._record(entry, work.fail, entry, stage=Stage.INDEX, code=code, message=message)
 
     async def _record(
-        self, entry: Claimed, fn: Callable[Concatenate[Session, P], None], *args: P.args, **kwargs: P.kwargs
+        self, entry: Claimed, fn: Callable[Concatenate[Session, P], bool], *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Write how it ended; where the database is away the lease runs out, and the entry is done again."""
         try:
-            await self._resources.db.write(fn, *args, **kwargs)
+            if not await self._resources.db.write(fn, *args, **kwargs):
+                await remove_unwanted(self._resources, [entry])
         except (UnavailableError, StorageFullError) as error:
             log.warning("entry_not_recorded", entry=str(entry.id), error=str(error))
 
@@ -320,11 +350,11 @@ async def _by_model(work: Callable[[Sequence[T]], Awaitable[list[R]]], items: Se
     return [results[number] for number in range(len(items))]
 
 
-def _content(session: Session, entry_id: UUID, version: int) -> EntryContent:
-    content = session.scalar(
-        select(EntryContent).where(EntryContent.entry_id == entry_id, EntryContent.version == version)
+def _content(session: Session, entry_id: UUID) -> EntryContent | None:
+    newest = (
+        select(EntryContent).where(EntryContent.entry_id == entry_id).order_by(EntryContent.version.desc())
     )
-    return content or EntryContent(entry_id=entry_id, version=version)
+    return session.scalar(newest.limit(1))
 
 
 def _is_html(fetched: Fetched) -> bool:

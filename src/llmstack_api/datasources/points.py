@@ -24,28 +24,21 @@ def stored_metadata(entry_metadata: JsonObject) -> JsonObject:
     return {f"{METADATA_PREFIX}{key}": value for key, value in entry_metadata.items()}
 
 
-def entry_payload(
-    *,
-    datasource_id: UUID,
-    entry_id: UUID,
-    version: int,
-    name: str,
-    source: str,
-    mime_type: str | None,
-    entry_metadata: JsonObject,
-) -> JsonObject:
-    """Make what all points of an entry have in common."""
-    metadata = stored_metadata(entry_metadata)
+def entry_payload(*, datasource_id: UUID, entry_id: UUID, version: int, described: JsonObject) -> JsonObject:
+    """Make what all points of an entry have in common.
+
+    `described` has `name`, `source`, `mime_type` (or null) and `entry_metadata`.
+    """
     payload: JsonObject = {
         "datasource_id": str(datasource_id),
         "entry_id": str(entry_id),
         "generation": generation(entry_id, version),
-        "source": source,
-        "name": name,
-        **metadata,
+        "source": described["source"],
+        "name": described["name"],
+        **stored_metadata(described["entry_metadata"]),
     }
-    if mime_type is not None:
-        payload["mime_type"] = mime_type
+    if described["mime_type"] is not None:
+        payload["mime_type"] = described["mime_type"]
     payload["flags"] = flags_of({key: payload[key] for key in payload if key not in INTERNAL})
     return payload
 

@@ -18,7 +18,7 @@ async def purge_entries(resources: Resources, entries: Sequence[Claimed]) -> Non
     """Remove deleted entries with their vectors and content."""
     collections: dict[str, list[UUID]] = {}
     for entry in entries:
-        for collection in {entry.collection, entry.old_collection} - {None}:
+        for collection in {entry.collection, entry.next_collection, entry.old_collection} - {None}:
             collections.setdefault(str(collection), []).append(entry.id)
     for collection, ids in collections.items():
         await resources.index.remove_entries(collection, ids)
@@ -36,7 +36,8 @@ def _delete_entries(session: Session, entries: Sequence[tuple[UUID, UUID]]) -> N
 
 async def purge_datasource(resources: Resources, datasource: Datasource) -> None:
     """Remove a deleted datasource with everything in it."""
-    for collection in {datasource.collection, datasource.old_collection} - {None}:
+    collections = {datasource.collection, datasource.next_collection, datasource.old_collection}
+    for collection in collections - {None}:
         await resources.index.remove_datasource(str(collection), datasource.id)
         await resources.index.flush(str(collection))
     while await resources.db.write(_delete_some, datasource.id):

@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from llmstack_api.datasources.children import want_again
+from llmstack_api.datasources.transitions import want_again
 from llmstack_api.models import Entry, now
 
 AT_ONCE: Final = 200
@@ -18,9 +18,8 @@ def refreshes_due(session: Session) -> bool:
 
 def want_refreshes(session: Session) -> None:
     """Have the entries fetched again whose time has come."""
-    for entry in session.scalars(_due().limit(AT_ONCE).with_for_update(skip_locked=True)):
-        want_again(entry)
-    session.flush()
+    due = _due().with_only_columns(Entry.id).limit(AT_ONCE).with_for_update(skip_locked=True)
+    want_again(session, session.scalars(due).all())
 
 
 def _due() -> Select[Entry]:

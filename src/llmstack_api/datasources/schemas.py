@@ -1,17 +1,16 @@
 """Bodies of the datasource endpoints."""
 
 import math
-import re
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
+import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    InstanceOf,
     WithJsonSchema,
     model_validator,
 )
@@ -22,16 +21,18 @@ from llmstack_api.engine.definition import NAME
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, MAX_SIZE, MIN_SIZE
 from llmstack_api.models import NAME_LENGTH, EntryStatus, Stage
+from llmstack_api.vectors.filter_rules import is_key
 from llmstack_api.vectors.index import Mode
 from llmstack_api.web.routing import RequestModel
 
 MAX_METADATA_KEYS: Final = 64
 MAX_METADATA_STRING: Final = 4096
 MAX_METADATA_LIST: Final = 256
+MAX_METADATA_BYTES: Final = 65_536
+"""Of all metadata of an entry, as JSON; each of its chunks has a copy."""
 MAX_URL: Final = 2048
 MAX_QUERY: Final = 8192
 MIN_REFRESH: Final = 300
-_KEY: Final = re.compile(r"[\w-]{1,64}")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -42,9 +43,11 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     if len(value) > MAX_METADATA_KEYS:
         raise ValueError(f"has more than {MAX_METADATA_KEYS} keys")
     for key, item in value.items():
-        if not _KEY.fullmatch(key):
+        if not is_key(key):
             raise ValueError(f"the key {key[:80]!r} is not made of 1-64 letters, digits, '_' and '-'")
         _check_value(key, item)
+    if len(orjson.dumps(value)) > MAX_METADATA_BYTES:
+        raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes as JSON")
     return value
 
 
@@ -81,7 +84,14 @@ def _check_scalar(key: str, value: Json) -> None:
 EntryMetadata = Annotated[
     dict[str, Any],
     AfterValidator(_check_metadata),
-    Field(examples=[{"lang": "en", "year": 2024}]),
+    Field(
+        examples=[{"lang": "en", "year": 2024}],
+        description=(
+            "Values to filter searches by, under keys of your own; the vector store has them as `md_<key>`. At most "
+            f"{MAX_METADATA_KEYS} keys of letters of any script, digits, `_` and `-`, 1 to 64 characters each; values "
+            f"are strings (to {MAX_METADATA_STRING} characters), numbers, booleans, or lists of these."
+        ),
+    ),
 ]
 
 
@@ -109,6 +119,13 @@ class ConfigChanges(BaseModel):
     """Settings to change; those left out stay."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_null(cls, data: Json) -> Json:
+        if not isinstance(data, dict):
+            return data
+        return {key: None if value == "" else value for key, value in cast("JsonObject", data).items()}
 
     chunk_size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE, strict=True)] | None = None
     chunk_overlap: Annotated[int, Field(ge=0, strict=True)] | None = None
@@ -186,6 +203,12 @@ class DatasourceTypeOut(_Out):
 # --- entries ---------------------------------------------------------------------------------------------
 
 
+def _text_or_upload(value: object) -> object:
+    if not isinstance(value, str | Upload):
+        raise ValueError("must be a text: base64 or a data URI")  # noqa: TRY004 # Pydantic's way of saying so
+    return value
+
+
 class EntryData(RequestModel):
     """What an entry is made of: a name, and one of `content`, `url` and `file`."""
 
@@ -198,7 +221,8 @@ class EntryData(RequestModel):
     ] = None
     """Address of a page or document, or of a sitemap."""
     file: Annotated[
-        str | InstanceOf[Upload] | None,
+        Any,
+        AfterValidator(_text_or_upload),
         WithJsonSchema(
             {
                 "type": "string",
@@ -214,7 +238,6 @@ class EntryIn(RequestModel):
 
     entry_data: EntryData
     entry_metadata: EntryMetadata = Field(default_factory=dict[str, Any])
-    """Values to filter searches by, under keys of your own; the vector store has them as `md_<key>`."""
 
 
 class EntryErrorOut(_Out):
@@ -272,7 +295,7 @@ class SearchIn(RequestModel):
     """`hybrid` compares by meaning and by words, `semantic` by meaning, `keyword` by words."""
     filters: Filters = None
     """Which chunks may be found, by their metadata."""
-    min_score: float | None = None
+    min_score: Annotated[float, Field(strict=True)] | None = None
     """Leave out what scores less, on the mode's own scale: hybrid is rank fusion, semantic cosine, keyword BM25."""
 
 

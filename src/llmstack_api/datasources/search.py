@@ -1,7 +1,7 @@
 """Search: the index proposes, the rows decide what may be seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,10 @@ from llmstack_api.resources import Resources
 from llmstack_api.vectors.index import EQUAL_WEIGHTS, Mode, Wanted, generation
 from llmstack_api.vectors.store import Hit
 
-ROUNDS: Final = 4
+WIDE: Final = 500
+"""Hits that are asked for from the second round on."""
+
+ROUNDS: Final = 8
 """How often hits that may not be seen any more are searched around before the result is what it is."""
 
 MOVES: Final = 3
@@ -61,6 +64,7 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
     for _ in range(MOVES):
         places = await resources.db.peek(_places, account_id, wanted.datasources)
         if not places:
+            await _require_models(resources, wanted, account_id)
             return []  # nothing has been stored yet
         (place,) = places
         hits = await _search(resources, wanted, place, account_id=account_id)
@@ -77,17 +81,27 @@ async def _search(resources: Resources, wanted: Wanted, place: _Place, *, accoun
     met: set[str] = set()
     hidden: set[str] = set()
     seen: list[Hit] = []
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        # where much is hidden, few hits would hide the rest one by one
+        asked = wanted if number == 0 else replace(wanted, limit=max(wanted.limit, WIDE))
         hits = await resources.index.search(
-            place.collection, wanted, dense=dense, weights=weights, without=hidden
+            place.collection, asked, dense=dense, weights=weights, without=hidden
         )
         met |= {hit.payload["generation"] for hit in hits}
         live = await resources.db.peek(_live, account_id, met)
         seen = [hit for hit in hits if hit.payload["generation"] in live]
-        if len(seen) == len(hits) and hidden.isdisjoint(live):
+        if hidden.isdisjoint(live) and (len(seen) == len(hits) or len(seen) >= wanted.limit):
             break
         hidden = met - live  # what was hidden may be what is seen now
-    return seen
+    return seen[: wanted.limit]
+
+
+async def _require_models(resources: Resources, wanted: Wanted, account_id: UUID) -> None:
+    """Raise where the embedding model being away may be why nothing has been stored yet."""
+    if wanted.mode == Mode.KEYWORD:
+        return
+    for model in await resources.db.peek(_models, account_id, wanted.datasources):
+        await resources.embedders.space(model)
 
 
 async def _embedded(
@@ -133,6 +147,11 @@ def _places(connection: Connection, account_id: UUID, datasources: Sequence[UUID
         for model, collection, dimension in rows
         if collection is not None and dimension is not None
     }
+
+
+def _models(connection: Connection, account_id: UUID, datasources: Sequence[UUID]) -> set[str]:
+    rows = connection.execute(_PLACES, {"ids": list(set(datasources)), "account_id": account_id})
+    return {row.embedding_model for row in rows}
 
 
 def _live(connection: Connection, account_id: UUID, generations: set[str]) -> set[str]:

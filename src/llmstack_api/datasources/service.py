@@ -8,10 +8,12 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
+from llmstack_api.datasources.transitions import bury_datasource, want_reembedding
+from llmstack_api.datasources.types import SITEMAP
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import ConflictError, DatasourceNotFoundError
 from llmstack_api.jobs.queue import Job, JobKind
-from llmstack_api.models import Datasource, Entry, Work, new_id, now
+from llmstack_api.models import Datasource, Entry, new_id, now
 from llmstack_api.web.paging import Page, newest_first
 
 NO_SUCH_DATASOURCE = "This account has no such datasource."
@@ -52,13 +54,14 @@ def create_datasource(
     return datasource
 
 
-def find(session: Session, *, account_id: UUID, datasource_id: UUID) -> Datasource:
-    """Return a datasource of the account.
+def find(session: Session, *, account_id: UUID, datasource_id: UUID, lock: bool = False) -> Datasource:
+    """Return a datasource of the account, locked until the transaction ends where that is asked.
 
     Raises:
         DatasourceNotFoundError: there is none, or it has been deleted.
     """
-    datasource = session.scalar(_existing(account_id).where(Datasource.id == datasource_id))
+    query = _existing(account_id).where(Datasource.id == datasource_id)
+    datasource = session.scalar(query.with_for_update() if lock else query)
     if datasource is None:
         raise DatasourceNotFoundError(NO_SUCH_DATASOURCE)
     return datasource
@@ -85,19 +88,23 @@ def change_datasource(
     embedding_model: str | None,
 ) -> tuple[Counted, list[Job]]:
     """Change a datasource; another embedding model is work to do."""
-    datasource = find(session, account_id=account_id, datasource_id=datasource_id)
-    if name is not None:
-        datasource.name = name
-    if config is not None:
+    datasource = find(session, account_id=account_id, datasource_id=datasource_id, lock=True)
+    changed = False
+    if name is not None and name != datasource.name:
+        datasource.name, changed = name, True
+    if config is not None and config != datasource.config:
         before, datasource.config = datasource.config, config
-        _schedule(session, datasource, cut_anew=_cut(before) != _cut(config))
+        _follow_config(session, datasource, before)
+        changed = True
     jobs: list[Job] = []
     if embedding_model is not None and _takes_over(datasource, embedding_model):
-        datasource.next_model = embedding_model
-        datasource.work, datasource.due_at, datasource.attempts = Work.REEMBED, now(), 0
-        datasource.token = datasource.lease_until = None
+        session.flush()
+        want_reembedding(session, datasource.id, embedding_model)
+        session.refresh(datasource)
         jobs.append(Job(JobKind.DATASOURCE, datasource.id, account_id))
-    datasource.updated_at = now()
+        changed = True
+    if changed:
+        datasource.updated_at = now()
     session.flush()
     return _counted(session, [datasource])[0], jobs
 
@@ -112,43 +119,24 @@ def _takes_over(datasource: Datasource, model: str) -> bool:
     return True
 
 
-def _cut(config: JsonObject) -> tuple[int, int]:
-    return config["chunk_size"], config["chunk_overlap"]
-
-
-def _schedule(session: Session, datasource: Datasource, *, cut_anew: bool) -> None:
-    """Have the URLs of a datasource fetched again, or no longer, from now on."""
-    interval: int | None = datasource.config.get("refresh_interval")
-    if cut_anew:  # a server that says nothing has changed would keep the old chunks
-        session.execute(
-            update(Entry)
-            .where(Entry.datasource_id == datasource.id, Entry.deleted_at.is_(None))
-            .values(etag=None, last_modified=None)
-        )
-    session.execute(
-        update(Entry)
-        .where(
-            Entry.datasource_id == datasource.id,
-            Entry.kind.in_(("url", "sitemap")),
-            Entry.parent_id.is_(None),
-            Entry.deleted_at.is_(None),
-        )
-        .values(refresh_at=None if interval is None else now() + timedelta(seconds=interval))
-    )
+def _follow_config(session: Session, datasource: Datasource, before: JsonObject) -> None:
+    """Have entries do what changed settings ask."""
+    entries = update(Entry).where(Entry.datasource_id == datasource.id, Entry.deleted_at.is_(None))
+    config = datasource.config
+    if any(config[key] != before[key] for key in ("chunk_size", "chunk_overlap")):
+        # a server that says nothing has changed would keep the old chunks
+        session.execute(entries.values(etag=None, last_modified=None))
+    interval: int | None = config["refresh_interval"]
+    if interval != before["refresh_interval"]:
+        of_urls = entries.where(Entry.kind.in_(("url", SITEMAP)), Entry.parent_id.is_(None))
+        refresh_at = None if interval is None else now() + timedelta(seconds=interval)
+        session.execute(of_urls.values(refresh_at=refresh_at))
 
 
 def delete_datasource(session: Session, *, account_id: UUID, datasource_id: UUID) -> list[Job]:
     """Take a datasource out of everything that is seen; what it holds is removed by a worker."""
-    datasource = find(session, account_id=account_id, datasource_id=datasource_id)
-    datasource.deleted_at = datasource.due_at = now()
-    datasource.work, datasource.attempts = Work.PURGE, 0
-    datasource.token = datasource.lease_until = None
-    session.execute(
-        update(Entry)
-        .where(Entry.datasource_id == datasource_id, Entry.work.is_not(None))
-        .values(work=None, token=None)
-    )
-    session.flush()
+    find(session, account_id=account_id, datasource_id=datasource_id, lock=True)
+    bury_datasource(session, datasource_id)
     return [Job(JobKind.DATASOURCE, datasource_id, account_id)]
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, create_form_parser
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.errors import Fault, InvalidInputError, MalformedRequestError
@@ -73,6 +73,21 @@ def invalid(loc: str, msg: str) -> InvalidInputError:
     return InvalidInputError(f"{loc}: {msg}", faults=(Fault(loc, msg),))
 
 
+def parse_json_at(loc: str, data: bytes) -> Json:
+    """Parse JSON that is a part of something.
+
+    Raises:
+        InvalidInputError: it is no JSON, or holds what no request may; every place begins with `loc`.
+    """
+    try:
+        return parse_json(data)
+    except MalformedRequestError as error:
+        raise invalid(loc, str(error).replace("the body", "it", 1)) from None
+    except InvalidInputError as error:
+        faults = tuple(Fault(f"{loc}.{fault.loc}", fault.msg) for fault in error.faults)
+        raise InvalidInputError(f"{faults[0].loc}: {faults[0].msg}", faults=faults) from None
+
+
 # --- multipart -------------------------------------------------------------------------------------------
 
 
@@ -88,16 +103,18 @@ def parse_form(body: bytes, content_type: str) -> JsonObject:
     wanted: JsonObject = {"entry_data": entry_data}
     for name, value in parts:
         if name == "entry_metadata":
-            wanted["entry_metadata"] = parse_json(_bytes(value)) if _bytes(value).strip() else {}
+            wanted[name] = parse_json_at(name, _bytes(value)) if _bytes(value).strip() else {}
         elif name == "entry_data":
-            given = parse_json(_bytes(value))
+            given = parse_json_at(name, _bytes(value))
             if not isinstance(given, dict):
                 raise invalid("entry_data", "must be a JSON object")
             entry_data.update(given)  # pyright: ignore[reportUnknownArgumentType] # JSON
         elif name in {"name", "content", "url"}:
             entry_data[name] = _text(name, value)
         elif name == "file":
-            entry_data[name] = value
+            upload = value if isinstance(value, Upload) else Upload(value, None, None)
+            if upload.data or upload.name:  # else the file field of a form in which none was chosen
+                entry_data[name] = upload
         else:
             raise invalid(
                 name[:64], "unknown part; known are file, name, content, url, entry_data, entry_metadata"
@@ -138,17 +155,23 @@ def _parts(body: bytes, content_type: str) -> list[tuple[str, bytes | Upload]]:
         file.close()
         add(file.field_name, Upload(data, base_name(_name(file.file_name)), file.content_type or None))
 
+    ended: list[bool] = []
+    _, parameters = parse_options_header(content_type)
     try:
-        parser = create_form_parser(
-            {"Content-Type": content_type.encode()},
+        parser = FormParser(
+            MULTIPART,
             on_field,
             on_file,
-            {"MAX_MEMORY_FILE_SIZE": len(body) + 1},
+            on_end=lambda: ended.append(True),
+            boundary=parameters.get(b"boundary"),
+            config={"MAX_MEMORY_FILE_SIZE": len(body) + 1},
         )
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError) as error:
-        raise MalformedRequestError(f"the body is no form: {error}") from None
+        raise MalformedRequestError(f"The body is no form: {error}") from None
+    if not ended:
+        raise MalformedRequestError("The form is not whole: its closing boundary is missing.")
     return parts
 
 

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
+from llmstack_api.datasources.types import SITEMAP
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.jobs.queue import Job, JobKind
 from llmstack_api.models import Datasource, Entry, EntryContent, EntryStatus, Stage, Work, now
@@ -18,7 +19,9 @@ LEASE: Final = timedelta(seconds=12)
 MAX_ATTEMPTS: Final = 5
 """How often work is begun that never ends before its entry has FAILED."""
 SMALL: Final = 65_536
-"""Bytes up to which an entry's text is loaded as it is claimed."""
+"""Characters up to which an entry's text is loaded as it is claimed."""
+SUSPECT: Final = 2
+"""Attempts without an end after which an entry is done alone, so that those beside it are not blamed for it."""
 DUE_AT_ONCE: Final = 2000
 
 
@@ -40,13 +43,19 @@ class Claimed:
     last_modified: str | None
     size: int
     attempts: int
+    begun: bool
+    """Whether an earlier attempt may have left points of this version."""
+    parent_id: UUID | None
     token: UUID
     embedding_model: str
     collection: str | None
+    next_collection: str | None
     old_collection: str | None
     config: JsonObject
     text: str | None
     """Where it is small and was sent as text."""
+    content_version: int | None
+    """Of the row that the text is from: that of what is read again stays where searches find it meanwhile."""
 
 
 def due(session: Session, *, before: datetime, without_models: Sequence[str] = ()) -> list[Job]:
@@ -84,21 +93,43 @@ def claim(session: Session, ids: Sequence[UUID], *, without_models: Sequence[str
         stage = values.pop("stage")
         entry = Claimed(**values, token=token)
         if entry.attempts >= MAX_ATTEMPTS and entry.work == Work.INGEST:
-            failure = _failure(stage, "gave-up", f"Given up after {MAX_ATTEMPTS} attempts that never ended.")
-            _release(
-                session, [entry.id], None, status=EntryStatus.FAILED, error=failure, work=None, attempts=0
-            )
+            _give_up(session, entry, stage)
         else:
             claimed.append(entry)
     if claimed:
         session.execute(
             update(Entry)
             .where(Entry.id.in_([entry.id for entry in claimed]))
-            .values(token=token, lease_until=moment + LEASE, attempts=Entry.attempts + 1)
+            .values(
+                token=token,
+                lease_until=moment + LEASE,
+                begun=True,
+                attempts=case((Entry.attempts < SUSPECT, Entry.attempts + 1), else_=Entry.attempts),
+            )
         )
     return claimed
 
 
+def count_attempt(session: Session, entry: Claimed) -> None:
+    """Count that the work of a suspect is begun."""
+    _change(session, entry, attempts=Entry.attempts + 1)
+
+
+def _give_up(session: Session, entry: Claimed, stage: str | None) -> None:
+    _release(
+        session,
+        entry.id,
+        None,
+        status=EntryStatus.FAILED,
+        error=_failure(stage, "gave-up", f"Given up after {MAX_ATTEMPTS} attempts that never ended."),
+        work=None,
+        attempts=0,
+        updated_at=now(),
+        refresh_at=refresh_time(entry),
+    )
+
+
+_Newest = aliased(EntryContent)
 _CLAIM: Final = (
     select(
         Entry.id,
@@ -116,20 +147,25 @@ _CLAIM: Final = (
         Entry.last_modified,
         Entry.size,
         Entry.attempts,
+        Entry.begun,
+        Entry.parent_id,
         Datasource.embedding_model,
         Datasource.collection,
+        Datasource.next_collection,
         Datasource.old_collection,
         Datasource.config,
         EntryContent.text,
+        EntryContent.version.label("content_version"),
     )
     .join(Datasource, Datasource.id == Entry.datasource_id)
     .outerjoin(
         EntryContent,
         and_(
             EntryContent.entry_id == Entry.id,
-            EntryContent.version == Entry.version,
+            EntryContent.version
+            == select(func.max(_Newest.version)).where(_Newest.entry_id == Entry.id).scalar_subquery(),
             Entry.kind == "content",
-            Entry.size <= SMALL,
+            func.length(EntryContent.text) <= SMALL,
         ),
     )
     .with_for_update(of=Entry, skip_locked=True)
@@ -176,14 +212,22 @@ def forget_leases(session: Session) -> None:
         )
 
 
-def put_off(session: Session, entry: Claimed, *, seconds: float, counts: bool) -> None:
-    """Free an entry until later; `counts` says whether the attempt does."""
-    _release(
+def put_off(
+    session: Session, entry: Claimed, *, seconds: float, counts: bool, why: tuple[str, str] | None = None
+) -> bool:
+    """Free an entry until later; `counts` says whether the attempt does. Returns whether it was still held.
+
+    `why` is the code and the message of what it waits for, which its owner can read meanwhile.
+    """
+    told = {} if why is None else {"error": _failure(Stage.QUEUED, *why)}
+    return _release(
         session,
-        [entry.id],
+        entry.id,
         entry.token,
         due_at=now() + timedelta(seconds=seconds),
         attempts=entry.attempts + (1 if counts else 0),
+        stage=Stage.QUEUED,
+        **told,
     )
 
 
@@ -196,11 +240,14 @@ def put_off_datasource(session: Session, datasource_id: UUID, token: UUID, *, se
     )
 
 
-def fail(session: Session, entry: Claimed, *, stage: Stage, code: str, message: str) -> None:
-    """End an entry's work without success. What was searchable before stays so."""
-    _release(
+def fail(session: Session, entry: Claimed, *, stage: Stage, code: str, message: str) -> bool:
+    """End an entry's work without success; returns whether it was still held.
+
+    What was searchable before stays so.
+    """
+    return _release(
         session,
-        [entry.id],
+        entry.id,
         entry.token,
         status=EntryStatus.FAILED,
         stage=stage,
@@ -208,30 +255,45 @@ def fail(session: Session, entry: Claimed, *, stage: Stage, code: str, message: 
         work=None,
         attempts=0,
         updated_at=now(),
-        refresh_at=refresh_time(entry.config, entry.kind),
+        refresh_at=refresh_time(entry),
     )
 
 
-def at_stage(session: Session, entry: Claimed, stage: Stage) -> None:
-    """Tell how far an entry is."""
-    session.execute(update(Entry).where(Entry.id == entry.id, Entry.token == entry.token).values(stage=stage))
+def at_stage(session: Session, entry: Claimed, stage: Stage) -> bool:
+    """Tell how far an entry is; returns whether it is still held."""
+    return _change(session, entry, stage=stage)
 
 
-def refresh_time(config: JsonObject, kind: str) -> datetime | None:
-    """Return when a URL is fetched again, where its datasource asks for that."""
-    interval: int | None = config.get("refresh_interval")
-    if interval is None or kind not in {"url", "sitemap"}:
+def is_held(session: Session, entry: Claimed) -> bool:
+    """Tell whether an entry is still held by whom claimed it."""
+    return session.scalar(select(Entry.token).where(Entry.id == entry.id)) == entry.token
+
+
+def refresh_time(entry: Claimed) -> datetime | None:
+    """Return when a URL is fetched again, where its datasource asks for that; a sitemap's pages are with it."""
+    interval: int | None = entry.config["refresh_interval"]
+    if interval is None or entry.parent_id is not None or entry.kind not in {"url", SITEMAP}:
         return None
     return now() + timedelta(seconds=interval)
 
 
-def held(session: Session, entries: Sequence[Claimed]) -> set[UUID]:
-    """Return those of the entries that are still held by whom claimed them, and lock them."""
+def held(session: Session, entries: Sequence[Claimed]) -> list[bool]:
+    """Tell for each of the entries whether it is still held by whom claimed it, and lock them.
+
+    One entry may be among them in several versions, of which the newest alone can be held.
+    """
     found = session.execute(
-        select(Entry.id, Entry.token).where(Entry.id.in_([entry.id for entry in entries])).with_for_update()
+        select(Entry.id, Entry.token)
+        .where(
+            Entry.id.in_([entry.id for entry in entries]),
+            Entry.work == Work.INGEST,
+            Entry.deleted_at.is_(None),
+        )
+        .order_by(Entry.id)
+        .with_for_update()
     )
     tokens = {row.id: row.token for row in found}
-    return {entry.id for entry in entries if tokens.get(entry.id) == entry.token}
+    return [tokens.get(entry.id) == entry.token for entry in entries]
 
 
 def update_each(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -249,11 +311,17 @@ def update_each(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def _release(session: Session, ids: Sequence[UUID], token: UUID | None, **values: Any) -> None:  # noqa: ANN401 # columns
-    query = update(Entry).where(Entry.id.in_(ids))
+def _release(session: Session, entry_id: UUID, token: UUID | None, **values: Any) -> bool:  # noqa: ANN401 # columns
+    query = update(Entry).where(Entry.id == entry_id)
     if token is not None:
         query = query.where(Entry.token == token)
-    session.execute(query.values(token=None, lease_until=None, **values))
+    done = session.execute(query.values(token=None, lease_until=None, **values).returning(Entry.id))
+    return done.first() is not None
+
+
+def _change(session: Session, entry: Claimed, **values: Any) -> bool:  # noqa: ANN401 # columns
+    query = update(Entry).where(Entry.id == entry.id, Entry.token == entry.token).values(**values)
+    return session.execute(query.returning(Entry.id)).first() is not None
 
 
 def _failure(stage: str | None, code: str, message: str) -> JsonObject:

@@ -33,6 +33,8 @@ WRITE_WITHIN: Final = 60.0
 
 CLOSE_WITHIN: Final = 5.0
 
+GIVEN_UP: Final = "Another process keeps the vectors now."
+
 T = TypeVar("T")
 _log: Any = structlog.get_logger(__name__)
 
@@ -52,11 +54,12 @@ class EdgeStore:
     def __init__(
         self, folder: Path, *, reserve: int = RESERVE, admit: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        """`admit` is asked before the folder is opened, and raises where this process may not."""
+        """`admit` is asked at every call, and raises where this process may not use the folder now."""
         self._path = folder
         self._admit = admit
         self._reserve = reserve
         self._opened: EdgeFolder | None = None
+        self._given_up = False
         self._ready: set[str] = set()
         self._flushes: dict[str, _Flush] = {}
         self._compacting: set[str] = set()
@@ -95,6 +98,7 @@ class EdgeStore:
 
     async def flush(self, collection: str) -> None:
         """Bring the collection to the disk; callers that come meanwhile share the next flush."""
+        await self._admitted()
         # One that has begun may have passed by what this caller stored.
         flush = self._flushes.get(collection)
         if flush is None or flush.begun:
@@ -103,6 +107,7 @@ class EdgeStore:
             self._flushes[collection] = flush
         # Shielded, because others may wait for the same one.
         await bounded(asyncio.shield(asyncio.wrap_future(flush.done)), within=WRITE_WITHIN)
+        await self._admitted()  # or what is on the disk may be no longer what searches are answered from
 
     async def delete(self, collection: str, condition: JsonObject) -> None:
         """Delete the points that fulfil a condition."""
@@ -129,6 +134,22 @@ class EdgeStore:
         """Count the points that fulfil a condition."""
         return await self._read(collection, lambda shard: shard.count(condition), 0)
 
+    async def give_up(self) -> None:
+        """Close the folder for another process, and refuse what waits; opened again once calls are admitted again.
+
+        What fails, or takes too long, is logged.
+        """
+        self._given_up = True
+        self._ready.clear()
+        try:
+            closing = asyncio.wrap_future(self._thread.submit(self._close))
+        except VectorStoreAwayError:
+            return  # closed already
+        await asyncio.wait({closing}, timeout=CLOSE_WITHIN)
+        error = closing.exception() if closing.done() and not closing.cancelled() else None
+        if error is not None or not closing.done():
+            _log.warning("vector_store_not_given_up", error=str(error or "it takes too long"))
+
     async def close(self) -> None:
         """Flush, close and give the folder back; what fails, or takes too long, is logged."""
         try:
@@ -139,6 +160,8 @@ class EdgeStore:
     # --- in the thread -------------------------------------------------------------------------------
 
     def _folder(self) -> "EdgeFolder":
+        if self._given_up:
+            raise VectorStoreAwayError(GIVEN_UP)
         if self._opened is None:
             from llmstack_api.vectors.edge_folder import EdgeFolder  # noqa: PLC0415 # slow to import, not always needed
 
@@ -158,8 +181,9 @@ class EdgeStore:
             shard.compact(reserve=self._reserve)
 
     def _close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     # --- from the loop -------------------------------------------------------------------------------
 
@@ -172,8 +196,9 @@ class EdgeStore:
         return await self._thread.run(read, within=READ_WITHIN, urgent=True)
 
     async def _admitted(self) -> None:
-        if self._admit is not None and self._opened is None:
+        if self._admit is not None:
             await self._admit()
+            self._given_up = False
 
     async def _write(self, collection: str, call: "Callable[[Shard], None]") -> None:
         def write() -> None:

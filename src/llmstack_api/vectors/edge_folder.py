@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from llmstack_api.errors import StartError
+from llmstack_api.errors import VectorStoreAwayError
 from llmstack_api.vectors.edge_shard import Shard, create_shard, load_shard, translated_failures
 
 _LOCK: Final = ".lock"
@@ -25,7 +25,7 @@ class EdgeFolder:
         """Return a collection, if there is one.
 
         Raises:
-            StartError: another process has the folder.
+            VectorStoreAwayError: another process has the folder.
         """
         shard = self._shards.get(collection)
         if shard is None and (self._folder / collection).exists():
@@ -63,7 +63,7 @@ class EdgeFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(handle)
-                raise StartError(
+                raise VectorStoreAwayError(
                     f"The vectors in {self._folder} are in use by another process; "
                     "LLMSTACK_QDRANT_URL names a Qdrant server that several processes can share."
                 ) from None

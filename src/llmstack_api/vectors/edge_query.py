@@ -37,14 +37,13 @@ def to_points(points: Sequence[Point]) -> list[qe.Point]:
 def to_request(query: Query) -> qe.QueryRequest:
     """Translate a search: one half by itself, or both with their ranks fused."""
     halves = _halves(query)
-    if len(halves) == 1:
+    if not query.fused:
         vector, condition, params = halves[0]
         return qe.QueryRequest(
             limit=query.limit,
             query=vector,
             filter=condition,
             params=params,
-            score_threshold=query.min_score,
             with_payload=True,
         )
     return qe.QueryRequest(
@@ -53,8 +52,7 @@ def to_request(query: Query) -> qe.QueryRequest:
             qe.Prefetch(limit=query.candidates, query=vector, filter=condition, params=params)
             for vector, condition, params in halves
         ],
-        query=cast("qe.Fusion", qe.Fusion.Rrf(k=query.rrf_k, weights=list(query.weights))),
-        score_threshold=query.min_score,
+        query=cast("qe.Fusion", qe.Fusion.Rrf(k=query.rrf_k, weights=query.weights_of_halves)),
         with_payload=True,
     )
 

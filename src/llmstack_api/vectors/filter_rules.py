@@ -2,7 +2,7 @@
 
 import json
 import math
-import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
@@ -20,13 +20,13 @@ MAX_VALUES: Final = 1024
 MAX_TEXT: Final = 4096
 """Longest text that is compared with, in characters; metadata holds no longer one."""
 
-KEY: Final = re.compile(r"[\w-]{1,64}")
-"""A key of metadata, as its owner wrote it."""
+MAX_OWN_KEY: Final = 64
+"""Longest key of metadata as its owner wrote it, in characters."""
 
 PREFIX: Final = "md_"
 """What a key of metadata is stored with."""
 
-MAX_KEY: Final = 64 + len(PREFIX)
+MAX_KEY: Final = MAX_OWN_KEY + len(PREFIX)
 """Longest stored key, in characters."""
 
 GENERATED_KEYS: Final = frozenset({"source", "name", "mime_type", "page", "heading"})
@@ -40,6 +40,13 @@ _SHOWN = 40
 _UNORDERED = "compares numbers only; store a date as a number, such as 20240131 or a Unix time"
 
 
+def is_key(key: str) -> bool:
+    """Tell whether a key of metadata, as its owner wrote it, is one: letters of any script, digits, `_` and `-`."""
+    return 0 < len(key) <= MAX_OWN_KEY and all(
+        letter in "_-" or unicodedata.category(letter)[0] in "LM" or letter.isdecimal() for letter in key
+    )
+
+
 def stored_key(key: str) -> str:
     """Return the stored key that is meant: a bare key that the server does not fill in is one of metadata."""
     if key in GENERATED_KEYS or (key.startswith(PREFIX) and key != PREFIX):
@@ -51,7 +58,7 @@ def key_fault(key: object) -> str | None:
     """Say what is wrong with a key, if anything."""
     if not isinstance(key, str):
         return f"must be a text, not {_kind(key)}"
-    if KEY.fullmatch(key.removeprefix(PREFIX)) or key == PREFIX:
+    if is_key(key.removeprefix(PREFIX)) or key == PREFIX:
         return None
     return f"{shown(key)} is no key: 1 to 64 letters, digits, _ and -, after an optional {PREFIX}"
 

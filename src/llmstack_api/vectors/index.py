@@ -121,7 +121,7 @@ class Index:
             dense = None  # a weight of zero would still let that half's hits in
         if sparse is None and dense is None:
             return []
-        return await self.store.query(
+        hits = await self.store.query(
             collection,
             Query(
                 dense=dense,
@@ -131,10 +131,11 @@ class Index:
                 limit=wanted.limit,
                 candidates=max(MIN_CANDIDATES, 2 * wanted.limit),
                 rrf_k=RRF_K,
+                fused=wanted.mode == Mode.HYBRID,
                 weights=weights if ratio is None else (ratio, 1 - ratio),
-                min_score=wanted.min_score,
             ),
         )
+        return [hit for hit in hits if wanted.min_score is None or hit.score >= wanted.min_score]
 
 
 def generation(entry_id: UUID, version: int) -> str:

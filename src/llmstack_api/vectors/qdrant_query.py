@@ -50,8 +50,8 @@ def to_halves(query: Query) -> list[models.Prefetch]:
 
 
 def to_fusion(query: Query) -> models.RrfQuery:
-    """Say how the ranks of both halves become one."""
-    return models.RrfQuery(rrf=models.Rrf(k=query.rrf_k, weights=list(query.weights)))
+    """Say how the ranks of the halves become one."""
+    return models.RrfQuery(rrf=models.Rrf(k=query.rrf_k, weights=query.weights_of_halves))
 
 
 def to_hit(point: models.ScoredPoint) -> Hit:

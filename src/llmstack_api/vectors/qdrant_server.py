@@ -73,7 +73,7 @@ class QdrantServer:
     async def query(self, collection: str, query: Query) -> list[Hit]:
         """Return the best hits, best first."""
         halves = to_halves(query)
-        alone = halves[0] if len(halves) == 1 else None
+        alone = None if query.fused else halves[0]
         try:
             answer = await call(
                 lambda: self._client.query_points(
@@ -84,7 +84,6 @@ class QdrantServer:
                     search_params=alone.params if alone else None,
                     prefetch=None if alone else halves,
                     limit=query.limit,
-                    score_threshold=query.min_score,
                 ),
                 within=self._read_within,
             )

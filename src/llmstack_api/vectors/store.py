@@ -41,7 +41,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One search; with both vectors their ranks are fused (RRF, `rrf_k`, `weights` dense then sparse)."""
+    """One search by one vector, or `fused`: by the ranks of one or both (RRF, `rrf_k`, `weights` dense then sparse)."""
 
     dense: list[float] | None
     sparse: SparseVector | None
@@ -52,9 +52,15 @@ class Query:
     limit: int
     candidates: int
     """Hits of each half that are fused."""
+    fused: bool
     rrf_k: int
     weights: tuple[float, float]
-    min_score: float | None = None
+
+    @property
+    def weights_of_halves(self) -> list[float]:
+        """The weights of those halves that there are."""
+        dense, sparse = self.weights
+        return [dense] * (self.dense is not None) + [sparse] * (self.sparse is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from llmstack_api.engine.definition import message, place
+from llmstack_api.engine.definition import known_keys, message, place
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import (
     Fault,
@@ -148,10 +149,12 @@ def _loc(loc: tuple[str | int, ...]) -> str:
 
 
 def _known_keys(request: Request, loc: tuple[str | int, ...]) -> list[str] | None:
-    """Name the keys of the request's model, where the fault is one of its own."""
+    """Name the keys that the request's model, or the one inside it where the fault lies, takes."""
     body_field = getattr(request.scope.get("route"), "body_field", None)
     model = getattr(getattr(body_field, "field_info", None), "annotation", None)
-    return list(getattr(model, "model_fields", ())) if len(loc) == 2 else None  # noqa: PLR2004 # body, key
+    if loc[0] != "body" or not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return None
+    return known_keys(model, loc[1:])
 
 
 def _methods_at(request: Request) -> list[str]:

@@ -95,6 +95,9 @@ class ApiRoute(APIRoute):
     readers: ClassVar[dict[str, BodyReader]] = {JSON: parse_json}
     """Content types that are read, and by what."""
 
+    media_types: ClassVar[tuple[str, ...]] = ()
+    """What the answer to another content type names, where that is more than the readers."""
+
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler."""
         handler = super().get_route_handler()
@@ -138,7 +141,7 @@ class ApiRoute(APIRoute):
         if reader is None and given.startswith("application/") and given.endswith("+json"):
             reader = parse_json
         if reader is None:
-            known = " or ".join(self.readers)
+            known = " or ".join(self.media_types or self.readers)
             raise UnsupportedMediaTypeError(
                 f"Send the body with 'Content-Type: {known}', not {given[:100]!r}."
             )
