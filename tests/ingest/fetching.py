@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from llmstack_api.errors import FetchError
-from llmstack_api.ingest.fetch import Fetcher, open_fetcher
+from llmstack_api.ingest.fetch import ALL_AT_ONCE, Fetcher, open_fetcher
 from llmstack_api.outbound import parse_egress
 
 LOOPBACK = parse_egress("127.0.0.0/8")
@@ -14,8 +14,13 @@ MAX_BYTES = 1_000_000
 
 
 @asynccontextmanager
-async def fetching(*, timeout: float = 5.0, max_bytes: int = MAX_BYTES) -> AsyncGenerator[Fetcher]:  # noqa: ASYNC109 # that of each fetch
-    async with open_fetcher(LOOPBACK, timeout=timeout, max_bytes=max_bytes) as fetcher:
+async def fetching(
+    *,
+    timeout: float = 5.0,  # noqa: ASYNC109 # that of each fetch
+    max_bytes: int = MAX_BYTES,
+    at_once: int = ALL_AT_ONCE,
+) -> AsyncGenerator[Fetcher]:
+    async with open_fetcher(LOOPBACK, timeout=timeout, max_bytes=max_bytes, at_once=at_once) as fetcher:
         yield fetcher
 
 

@@ -1,5 +1,6 @@
 """Chunks: true places, nothing lost, nothing too large."""
 
+import tracemalloc
 from itertools import pairwise
 from time import perf_counter
 
@@ -7,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, MAX_HEADING, MAX_SIZE, MIN_SIZE, chunk
+from llmstack_api.errors import IngestError
+from llmstack_api.ingest.chunk import (
+    DEFAULT_OVERLAP,
+    DEFAULT_SIZE,
+    MAX_CHUNKS,
+    MAX_SIZE,
+    MIN_SIZE,
+    chunk,
+)
 from llmstack_api.ingest.document import Chunk, Document, Page
+from llmstack_api.ingest.outline import MAX_HEADING
 
 PIECES = st.sampled_from(
     [
@@ -184,22 +194,64 @@ def test_a_heading_without_end_is_shortened() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "A sentence of some words stands here. Another one follows.\n\n" * 85_000,
-        "# Head\n\nshort\n" * 350_000,
-        "a b " * 1_250_000,
-        "x" * 5_000_000,
+        "A sentence of some words stands here. Another one follows.\n\n" * 340_000,
+        "# Head\n\nshort\n" * 1_400_000,
+        "# a\n" * 5_000_000,
+        "# a\n```\n# b\n```\n" * 1_200_000,
+        "###### " * 2_800_000,
+        "a b " * 5_000_000,
+        "x" * 20_000_000,
+        "漢" * 6_600_000,
+        ("漢" * 199 + "a") * 33_000,
+        "ภาษาไทยไม่มีช่องว่าง" * 330_000,
     ],
-    ids=["prose", "headings", "one line", "unbroken"],
+    ids=["prose", "headings", "tiny", "code", "marks", "line", "unbroken", "han", "mixed", "thai"],
 )
-def test_five_megabytes_take_a_moment(text: str) -> None:
+def test_twenty_megabytes_take_a_moment_and_little_memory(text: str) -> None:
+    document = Document(text=text)
     began = perf_counter()
-    chunk(Document(text=text))
-    assert perf_counter() - began < 5  # an idle machine takes a fifth of it at most
+    chunk(document)
+    assert perf_counter() - began < 8  # an idle machine takes a fourth of it at most
+    tracemalloc.start()
+    try:
+        chunk(Document(text=text[: len(text) // 40]))
+        assert tracemalloc.get_traced_memory()[1] < 1_500_000  # a fortieth of 60 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_hundred_thousand_rows_take_a_moment() -> None:
     row = "id: 1\nname: somebody\n\n"
     document = Document(text=row * 100_000, passages=tuple(range(0, 100_000 * len(row), len(row))))
     began = perf_counter()
-    assert len(chunk(document)) == 100_000
+    assert len(chunk(document)) == MAX_CHUNKS
     assert perf_counter() - began < 5
+
+
+def test_more_chunks_than_can_be_kept_are_refused_with_a_way_out() -> None:
+    with pytest.raises(IngestError, match="larger") as refused:
+        chunk(Document(text="word " * 2_000_100), size=MIN_SIZE, overlap=0)
+    assert refused.value.code == "too-many-chunks"
+    assert "chunk_size is 100 characters" in str(refused.value)
+    row = "id: 1\n\n"
+    rows = Document(text=row * 100_001, passages=tuple(range(0, 100_001 * len(row), len(row))))
+    with pytest.raises(IngestError, match="several files") as refused:
+        chunk(rows)
+    assert refused.value.code == "too-many-chunks"
+
+
+@pytest.mark.parametrize("unit", ["漢字仮名交じり文を、", "ภาษาไทยน้ำ ไม่มีจุด "], ids=["han", "thai"])
+def test_a_sentence_without_end_is_cut_where_it_pauses(unit: str) -> None:
+    document = Document(text=unit * 500)
+    chunks = chunk(document)
+    check(document, chunks, size=DEFAULT_SIZE)
+    for place in chunks[:-1]:
+        around = document.text[place.end - 1 : place.end + 1]
+        assert "、" in around or " " in around
+
+
+def test_a_sentence_of_han_that_fits_is_whole() -> None:
+    document = Document(text=("漢" * 699 + "。") * 40)
+    for place in chunk(document):
+        assert document.text[place.end - 1] == "。"
+        assert place.start % 700 == 0

@@ -172,7 +172,7 @@ async def test_sitemaps_are_read_up_to_a_number(site: FakeSite) -> None:
     async with fetching() as fetcher:
         pages = await collect(fetcher, site.url("/sitemap.xml"))
     assert pages == [name.replace(".xml", ".html") for name in names[: MAX_SITEMAPS - 1]]
-    assert site.most_at_once <= 4
+    assert site.most_at_once == 1
 
 
 async def test_a_nested_sitemap_that_is_gone_is_passed_over(site: FakeSite) -> None:
@@ -233,14 +233,37 @@ async def test_collecting_has_the_time_of_one_fetch(site: FakeSite) -> None:
     await site.until(lambda: site.open_calls == 0)
 
 
+async def test_two_sitemaps_are_in_memory_at_once_and_others_wait_at_no_cost(site: FakeSite) -> None:
+    gate = asyncio.Event()
+    site.page("/sitemap.xml", hold(gate, urlset("https://127.0.0.1/a", "https://127.0.0.2/a")))
+    homes = [site.url("/sitemap.xml", host=f"127.0.0.{1 + number % 2}") for number in range(6)]
+    site.page("/hangs.xml", hang)
+    async with fetching(timeout=0.5) as fetcher:
+        slow = [
+            asyncio.create_task(collect(fetcher, site.url("/hangs.xml", host=f"127.0.0.{number}")))
+            for number in (3, 4)
+        ]
+        await site.until(lambda: site.asked("/hangs.xml") == 2)
+        waiting = [asyncio.create_task(collect(fetcher, home)) for home in homes]
+        assert await fetcher.fetch(site.page("/page", reply("yes"))), "pages do not wait for sitemaps"
+        assert site.asked("/sitemap.xml") == 0
+        for task in slow:
+            with pytest.raises(FetchError, match=r"within 0\.5 seconds"):
+                await task
+        await site.until(lambda: site.asked("/sitemap.xml") == 2)
+        gate.set()
+        assert [await task for task in waiting] == [
+            [f"https://127.0.0.{1 + number % 2}/a"] for number in range(6)
+        ]
+
+
 async def test_cancelling_a_collection_ends_its_transfers(site: FakeSite) -> None:
-    site.page("/sitemap.xml", reply(index(site.url("/1.xml"), site.url("/2.xml"))))
-    for name in ("/1.xml", "/2.xml"):
-        site.page(name, hold(asyncio.Event()))
+    site.page("/sitemap.xml", reply(index(site.url("/1.xml"))))
+    site.page("/1.xml", hold(asyncio.Event()))
     async with fetching() as fetcher:
         task = asyncio.create_task(collect(fetcher, site.url("/sitemap.xml")))
-        await site.until(lambda: site.open_calls == 2)
+        await site.until(lambda: site.asked("/1.xml") == 1)
         task.cancel()
-        await site.until(lambda: site.left == 2)
+        await site.until(lambda: site.left == 1)
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -16,6 +16,7 @@ from llmstack_api.vectors import qdrant_calls
 from llmstack_api.vectors.qdrant import QdrantStore
 from llmstack_api.vectors.qdrant_calls import PATIENCE
 from llmstack_api.vectors.qdrant_server import BATCH, IN_FLIGHT
+from llmstack_api.vectors.store import KEYWORD_FIELDS
 from tests.fake_qdrant import FakeQdrant, Fault, fake_qdrant_server
 from tests.vectors.points import DIMENSION, EVERYTHING, match, of, point, query
 
@@ -224,7 +225,10 @@ async def test_a_collection_that_somebody_dropped_is_away_and_made_again(
     await remote.ensure(NAME, dimension=DIMENSION)
     await remote.ensure(NAME, dimension=DIMENSION)
 
-    assert [received.method for received in fake_qdrant.requests] == ["GET", "PUT", *["PUT" for _ in KEYWORD_FIELDS]]
+    assert [received.method for received in fake_qdrant.requests] == [
+        "GET",
+        *["PUT" for _ in KEYWORD_FIELDS],
+    ]
 
 
 async def test_processes_may_make_the_same_collection_at_once(fake_qdrant: FakeQdrant) -> None:

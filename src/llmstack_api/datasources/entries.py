@@ -7,7 +7,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, bindparam, desc, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import service
@@ -142,23 +141,17 @@ def put_entry(
     """Store an entry under its owner's key; returns it with 201 (new), 200 (nothing changed) or 202 (replaced)."""
     check_kind(service.find(session, account_id=account_id, datasource_id=datasource_id).type, given)
     _take_turn(session, datasource_id, external_id)
-    known = _by_key(datasource_id, external_id).with_for_update()
-    entry = session.scalar(known)
+    entry = session.scalar(_by_key(datasource_id, external_id).with_for_update())
     if entry is None:
-        try:
-            with session.begin_nested():
-                made = add_entry(
-                    session,
-                    account_id=account_id,
-                    datasource_id=datasource_id,
-                    given=given,
-                    digest=digest,
-                    external_id=external_id,
-                )
-        except IntegrityError:  # somebody else has added it since we looked
-            entry = session.scalars(known).one()
-        else:
-            return made, 201
+        made = add_entry(
+            session,
+            account_id=account_id,
+            datasource_id=datasource_id,
+            given=given,
+            digest=digest,
+            external_id=external_id,
+        )
+        return made, 201
     if entry.fingerprint == digest and entry.status != EntryStatus.FAILED:
         return entry, 200
     want_again(session, [entry.id])

@@ -23,7 +23,6 @@ from llmstack_api.datasources.indexing import (
     show_entries,
     store_entries,
 )
-from llmstack_api.datasources.room import Room
 from llmstack_api.datasources.types import SITEMAP
 from llmstack_api.datasources.waking import wake
 from llmstack_api.datasources.work import Claimed
@@ -56,10 +55,6 @@ FLUSH_REST: Final = 8.0
 """How many times as long as a flush took is none after it: nothing else runs while the embedded index flushes."""
 CLAIM_REST: Final = 2.0
 """The same for claims, so that each has many entries when many come."""
-FETCHED_AT_ONCE: Final = 16
-"""URLs that are fetched at once."""
-FETCHED_BYTES: Final = 134_217_728
-"""Bytes of fetched documents in memory from which on no further one is fetched."""
 LARGE_HELD: Final = 4
 """Large entries whose text is in memory at once."""
 AWAY_PAUSE: Final = 3.0
@@ -83,9 +78,7 @@ class Ingestion:
         self._fetcher = fetcher
         self._extractor = extractor
         self._held: Counter[UUID] = Counter()
-        self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
         self._large = asyncio.Semaphore(LARGE_HELD)
-        self._room = Room(FETCHED_BYTES)
         self._away_until = 0.0
         self._models_away: dict[str, float] = {}
         self._claim = Coalescer(self._claim_all, most=4 * BATCH, rest=CLAIM_REST, together=_AWAY)
@@ -126,7 +119,11 @@ class Ingestion:
         """Do what an entry wants, if nobody else does; whatever happens is recorded in its row."""
         if asyncio.get_running_loop().time() < self._away_until:
             return  # the row stays as it is, and is found again
-        entry = await self._claim(entry_id)
+        try:
+            entry = await self._claim(entry_id)
+        except (UnavailableError, StorageFullError) as error:
+            self._pause(error)
+            return  # likewise
         if entry is None:
             return
         self._held[entry.token] += 1
@@ -208,22 +205,19 @@ class Ingestion:
         return Ready(entry=entry, document=document, content_version=version)
 
     async def _read_sitemap(self, entry: Claimed) -> None:
-        async with self._fetching:
-            await self._at(entry, Stage.FETCH)
-            urls = await collect(self._fetcher, entry.source)
+        await self._at(entry, Stage.FETCH)
+        urls = await collect(self._fetcher, entry.source)
         await wake(self._resources, await self._resources.db.write(children.replace_children, entry, urls))
 
     async def _ingest_url(self, entry: Claimed) -> None:
-        async with self._fetching:
-            await self._room.wait()
-            await self._at(entry, Stage.FETCH)
-            fetched = await self._fetcher.fetch(
-                entry.source, etag=entry.etag, last_modified=entry.last_modified
-            )
-        if isinstance(fetched, NotModified):
-            await self._resources.db.write(children.keep_as_it_was, entry)
-            return
-        with self._room.taking(len(fetched.data)):
+        await self._at(entry, Stage.FETCH)
+        # what is fetched is in memory, and keeps its slot until it is done
+        async with self._fetcher.fetching(
+            entry.source, etag=entry.etag, last_modified=entry.last_modified
+        ) as fetched:
+            if isinstance(fetched, NotModified):
+                await self._resources.db.write(children.keep_as_it_was, entry)
+                return
             async with self._large:
                 await self._index(await self._extracted(entry, fetched))
 
@@ -298,11 +292,16 @@ class Ingestion:
             self._models_away[entry.embedding_model] = moment + pause
         else:
             pause = AWAY_PAUSE
-            if moment >= self._away_until:
-                log.warning("ingestion_waits", error=str(error))
-            self._away_until = moment + pause
+            self._pause(error)
         why = (error.slug, str(error))
         await self._record(entry, work.put_off, entry, seconds=pause, counts=False, why=why)
+
+    def _pause(self, error: UnavailableError | StorageFullError) -> None:
+        """Begin nothing for a while: what everything needs is away."""
+        moment = asyncio.get_running_loop().time()
+        if moment >= self._away_until:
+            log.warning("ingestion_waits", error=str(error))
+        self._away_until = moment + AWAY_PAUSE
 
     async def _fail(self, entry: Claimed, error: IngestError | EmbeddingRefusedError) -> None:
         match error:

@@ -3,21 +3,34 @@
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
 import orjson
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, FormParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.errors import Fault, InvalidInputError, MalformedRequestError
+from llmstack_api.ingest.headers import file_name_of
 from llmstack_api.models import NAME_LENGTH
 from llmstack_api.web.json import parse_json
 
 MULTIPART: Final = "multipart/form-data"
 MAX_PARTS: Final = 32
+MAX_MEDIA_TYPE: Final = 200
+MAX_HEAD: Final = 4096
+"""Characters of a data URI before its data."""
+
+_MEDIA_TYPE: Final = re.compile(r"([\w.+-]+/[\w.+-]+)[ \t]*(;[ -~]*)?", re.ASCII)
+_PARAMETER: Final = re.compile(
+    r""";\s*(?P<key>[^\s=;"]+)\s*(?:=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;]*)))?"""
+)
+_ESCAPED: Final = re.compile(r"\\(.)")
+_OF_BROWSERS: Final = (("%22", '"'), ("%0D", "\r"), ("%0A", "\n"))
+"""What browsers escape in names, and nothing else, not even the percent sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +59,38 @@ def _decoded(value: str) -> Upload:
     media_type: str | None = None
     encoded = value.strip()
     if encoded[:5].lower() == "data:":
-        head, comma, encoded = encoded[5:].partition(",")
-        media_type, *parameters = [part.strip() for part in head.split(";")]
-        if not comma or "base64" not in (parameter.lower() for parameter in parameters):
+        # A name may hold a comma, base64 does not.
+        head, comma, encoded = encoded[5:].rpartition(",")
+        parameters = _parameters(head) if comma and len(head) <= MAX_HEAD else {}
+        if "base64" not in parameters:
             raise invalid("entry_data.file", "write a data URI as data:<mime>;name=<file name>;base64,<data>")
-        names = [
-            value for key, _, value in (part.partition("=") for part in parameters) if key.lower() == "name"
-        ]
-        name = base_name(unquote(names[0])) if names else None
+        charset = parameters.get("charset")
+        type_ = head.partition(";")[0].strip()
+        media_type = clean_media_type(f"{type_};charset={charset}" if charset else type_)
+        name = base_name(unquote(parameters.get("name", "")))
     try:
         data = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         raise invalid("entry_data.file", "is no base64") from None
-    return Upload(data, name, media_type or None)
+    return Upload(data, name, media_type)
+
+
+def _parameters(head: str) -> dict[str, str]:
+    """Read what stands between the semicolons of a data URI; the first of several with one name counts."""
+    found: dict[str, str] = {}
+    for match in _PARAMETER.finditer(head):
+        quoted, plain = match["quoted"], match["plain"]
+        text = (plain or "").strip() if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        found.setdefault(match["key"].lower(), text)
+    return found
+
+
+def clean_media_type(value: str) -> str | None:
+    """Return a media type, with its parameters where they are not too long; None where it is none."""
+    match = _MEDIA_TYPE.fullmatch(value.strip())
+    if match is None or len(match[1]) > MAX_MEDIA_TYPE:
+        return None
+    return match[0] if len(match[0]) <= MAX_MEDIA_TYPE else match[1]
 
 
 def base_name(name: str) -> str | None:
@@ -101,20 +133,19 @@ def parse_form(body: bytes, content_type: str) -> JsonObject:
     parts = _parts(body, content_type)
     entry_data: JsonObject = {}
     wanted: JsonObject = {"entry_data": entry_data}
-    for name, value in parts:
+    for name, part in parts:
         if name == "entry_metadata":
-            wanted[name] = parse_json_at(name, _bytes(value)) if _bytes(value).strip() else {}
+            wanted[name] = parse_json_at(name, part.data) if part.data.strip() else {}
         elif name == "entry_data":
-            given = parse_json_at(name, _bytes(value))
+            given = parse_json_at(name, part.data)
             if not isinstance(given, dict):
                 raise invalid("entry_data", "must be a JSON object")
             entry_data.update(given)  # pyright: ignore[reportUnknownArgumentType] # JSON
         elif name in {"name", "content", "url"}:
-            entry_data[name] = _text(name, value)
+            entry_data[name] = _text(name, part.data)
         elif name == "file":
-            upload = value if isinstance(value, Upload) else Upload(value, None, None)
-            if upload.data or upload.name:  # else the file field of a form in which none was chosen
-                entry_data[name] = upload
+            if part.data or part.name:  # else the file field of a form in which none was chosen
+                entry_data[name] = part
         else:
             raise invalid(
                 name[:64], "unknown part; known are file, name, content, url, entry_data, entry_metadata"
@@ -135,57 +166,106 @@ def _upload_identity(value: object) -> list[str | None]:
     return [hashlib.sha256(value.data).hexdigest(), value.name, value.media_type]
 
 
-def _parts(body: bytes, content_type: str) -> list[tuple[str, bytes | Upload]]:
-    parts: list[tuple[str, bytes | Upload]] = []
+@dataclass(slots=True)
+class _Form:
+    """A form as it is read."""
 
-    def add(name: bytes | None, value: bytes | Upload) -> None:
-        if len(parts) == MAX_PARTS:
+    parts: dict[str, Upload] = field(default_factory=dict[str, Upload])
+    ended: bool = False
+    _name: bytearray = field(default_factory=bytearray)
+    _value: bytearray = field(default_factory=bytearray)
+    _headers: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    _data: list[bytes] = field(default_factory=list[bytes])
+
+    def on_part_begin(self) -> None:
+        self._headers, self._data = {}, []
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        self._headers[bytes(self._name).lower()] = self._value.decode("latin-1").strip(" \t")
+        self._name.clear()
+        self._value.clear()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._data.append(data[start:end])
+
+    def on_part_end(self) -> None:
+        disposition = self._headers.get(b"content-disposition", "")
+        _, options = parse_options_header(disposition)
+        written = options.get(b"name")
+        if written is None:
+            raise FormParserError("a part has no name in its Content-Disposition")
+        name = _shown(written)
+        if len(self.parts) == MAX_PARTS:
             raise invalid("body", f"has more than {MAX_PARTS} parts")
-        decoded = _name(name)
-        if any(known == decoded for known, _ in parts):
-            raise invalid(decoded[:64], "is there twice")
-        parts.append((decoded, value))
+        if name in self.parts:
+            raise invalid(name[:64], "is there twice")
+        file_name = options.get(b"filename")
+        self.parts[name] = Upload(
+            _decode(b"".join(self._data), self._headers.get(b"content-transfer-encoding", "")),
+            # The extended form is not for forms, but some clients write it and nothing else.
+            file_name_of(disposition) if file_name is None else base_name(_shown(file_name)),
+            clean_media_type(self._headers.get(b"content-type", "")),
+        )
+        self._data = []
 
-    def on_field(field: Field) -> None:
-        add(field.field_name, field.value or b"")
+    def on_end(self) -> None:
+        self.ended = True
 
-    def on_file(file: File) -> None:
-        file.file_object.seek(0)
-        data = file.file_object.read()
-        file.close()
-        add(file.field_name, Upload(data, base_name(_name(file.file_name)), file.content_type or None))
 
-    ended: list[bool] = []
+def _parts(body: bytes, content_type: str) -> list[tuple[str, Upload]]:
     _, parameters = parse_options_header(content_type)
+    boundary = parameters.get(b"boundary")
+    if not boundary:
+        raise MalformedRequestError("The body is no form: its Content-Type has no boundary.")
+    form = _Form()
     try:
-        parser = FormParser(
-            MULTIPART,
-            on_field,
-            on_file,
-            on_end=lambda: ended.append(True),
-            boundary=parameters.get(b"boundary"),
-            config={"MAX_MEMORY_FILE_SIZE": len(body) + 1},
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": form.on_part_begin,
+                "on_header_field": form.on_header_field,
+                "on_header_value": form.on_header_value,
+                "on_header_end": form.on_header_end,
+                "on_part_data": form.on_part_data,
+                "on_part_end": form.on_part_end,
+                "on_end": form.on_end,
+            },
         )
         parser.write(body)
-        parser.finalize()
     except (FormParserError, ValueError) as error:
         raise MalformedRequestError(f"The body is no form: {error}") from None
-    if not ended:
+    if not form.ended:
         raise MalformedRequestError("The form is not whole: its closing boundary is missing.")
-    return parts
+    return list(form.parts.items())
 
 
-def _name(value: bytes | None) -> str:
-    return (value or b"").decode(errors="replace").replace("\x00", "")
+def _decode(data: bytes, encoding: str) -> bytes:
+    match encoding.lower():
+        case "base64":
+            return binascii.a2b_base64(data)
+        case "quoted-printable":
+            return binascii.a2b_qp(data)
+        case _:
+            return data
 
 
-def _bytes(value: bytes | Upload) -> bytes:
-    return value.data if isinstance(value, Upload) else value
+def _shown(written: bytes) -> str:
+    """Decode a name of a form."""
+    text = written.decode(errors="replace").replace("\x00", "")
+    for escape, letter in _OF_BROWSERS:
+        text = text.replace(escape, letter)
+    return text
 
 
-def _text(name: str, value: bytes | Upload) -> str:
+def _text(name: str, value: bytes) -> str:
     try:
-        text = _bytes(value).decode()
+        text = value.decode()
     except UnicodeDecodeError:
         raise invalid(f"entry_data.{name}", "is no UTF-8") from None
     if "\x00" in text:

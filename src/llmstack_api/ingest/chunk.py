@@ -30,8 +30,12 @@ _BLOCK: Final = 4
 
 _SENTENCE_ENDS: Final = "\n\r\x85\u2028\u2029!?\u3002\uff01\uff1f\uff61"
 _BY_DICTIONARY: Final = re.compile(
-    "[\u0e01-\u0e2e\u0e81-\u0eae\u1000-\u102a\u1780-\u17b3"  # consonants of Thai, Lao, Burmese, Khmer
+    "[\u0e01-\u0e30\u0e32\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0ec0-\u0ec6"  # Thai, Lao
+    "\u1000-\u102a\u1780-\u17b3"  # Burmese, Khmer
     "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # kana, Han
+)
+_THEIR_MARKS: Final = re.compile(
+    "[\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3]"
 )
 
 
@@ -124,7 +128,9 @@ def _easy(block: str, long_sentence: re.Pattern[str]) -> str:
     """
     if block.isascii():
         return block
-    return long_sentence.sub(lambda sentence: _BY_DICTIONARY.sub("x", sentence[0]), block)
+    return long_sentence.sub(
+        lambda sentence: _THEIR_MARKS.sub("\u0301", _BY_DICTIONARY.sub("x", sentence[0])), block
+    )
 
 
 def _trimmed(piece: str, start: int) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, overload
@@ -16,7 +16,7 @@ from llmstack_api.ingest.headers import charset_of, file_name_of, media_type_of,
 from llmstack_api.ingest.robots import MAX_BYTES, Rules, parse_robots
 from llmstack_api.ingest.robots_memory import RobotsMemory
 from llmstack_api.ingest.transfer import RESET, Answer, get
-from llmstack_api.ingest.turns import Turns
+from llmstack_api.ingest.turns import Turns, slot
 from llmstack_api.outbound import Egress, guarded_client
 
 MAX_REDIRECTS: Final = 5
@@ -26,8 +26,14 @@ MAX_RETRIES: Final = 2
 AT_ONCE: Final = 4
 """Requests at a time to one host."""
 
+ALL_AT_ONCE: Final = 16
+"""Requests at a time to all hosts; their bodies are in memory."""
+
+SITEMAPS_AT_ONCE: Final = 2
+"""Sitemaps in memory at a time."""
+
 PATIENCE: Final = 60.0
-"""Seconds that a fetch waits for its turn at a host, which its time-out does not count."""
+"""Seconds that a fetch waits until it may ask, which its time-out does not count."""
 
 BACKOFF: Final = 0.3
 """Seconds before the first retry, give or take; three times as long before the second."""
@@ -65,10 +71,20 @@ class NotModified:
 
 
 @dataclass(slots=True)
+class Allowance:
+    """Time that several fetches, one after the other, have together."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
 class _Trip:
     """One fetch on its way."""
 
     clock: asyncio.Timeout
+    held: AsyncExitStack
+    """What is released when nobody needs the body any more."""
+    room: asyncio.Semaphore | None = None
     retries: int = MAX_RETRIES
 
     def may_retry(self, pause: float, *, cost: int = 1) -> bool:
@@ -86,20 +102,29 @@ async def open_fetcher(
     *,
     timeout: float,  # noqa: ASYNC109 # that of each fetch
     max_bytes: int,
+    at_once: int = ALL_AT_ONCE,
 ) -> AsyncGenerator["Fetcher"]:
-    """Open a fetcher; `timeout` (seconds) is for each fetch as a whole, `max_bytes` before and after inflation."""
+    """Open a fetcher; `timeout` (seconds) is for each fetch as a whole, `max_bytes` before and after inflation.
+
+    `at_once` is how many fetches have a request going. Those who wait for their host are not counted.
+    """
     async with guarded_client(egress) as client:
-        yield Fetcher(client, timeout=timeout, max_bytes=max_bytes)
+        yield Fetcher(client, timeout=timeout, max_bytes=max_bytes, at_once=at_once)
 
 
 class Fetcher:
     """Fetches; knows what each site's robots.txt said and who waits for which host. Shared by all fetches."""
 
-    def __init__(self, client: httpx.AsyncClient, *, timeout: float, max_bytes: int) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, *, timeout: float, max_bytes: int, at_once: int = ALL_AT_ONCE
+    ) -> None:
         self.timeout = timeout
         self._client = client
         self._max_bytes = max_bytes
         self._turns = Turns(AT_ONCE)
+        self._slots = asyncio.Semaphore(at_once)
+        self.sitemaps = asyncio.Semaphore(SITEMAPS_AT_ONCE)
+        """Room for sitemaps: each may be large, and larger inflated."""
         self._robots = RobotsMemory(self._load_robots)
 
     @overload
@@ -117,35 +142,73 @@ class Fetcher:
 
         Raises:
             FetchError: with the `code` and, for the user, the reason. `host-busy` means that too many others
-                fetch from the host: it can be put off.
+                fetch, from the host or at all: it can be put off.
+        """
+        async with self.fetching(url, etag=etag, last_modified=last_modified) as fetched:
+            return fetched
+
+    @overload
+    def fetching(
+        self, url: str, *, room: asyncio.Semaphore | None = None, allowance: Allowance | None = None
+    ) -> AbstractAsyncContextManager[Fetched]: ...
+
+    @overload
+    def fetching(
+        self,
+        url: str,
+        *,
+        etag: str | None = None,
+        last_modified: str | None = None,
+        room: asyncio.Semaphore | None = None,
+        allowance: Allowance | None = None,
+    ) -> AbstractAsyncContextManager[Fetched | NotModified]: ...
+
+    @asynccontextmanager
+    async def fetching(
+        self,
+        url: str,
+        *,
+        etag: str | None = None,
+        last_modified: str | None = None,
+        room: asyncio.Semaphore | None = None,
+        allowance: Allowance | None = None,
+    ) -> AsyncGenerator[Fetched | NotModified]:
+        """Fetch as `fetch` does, and count the body among those in memory until the block ends.
+
+        A place in `room` is taken, too, when it is the fetch's turn at the host. With an `allowance` the
+        fetch has what is left of it, and takes off what it used; waiting costs nothing of it.
         """
         target = parse_address(url)
         conditions = {"If-None-Match": validator(etag), "If-Modified-Since": validator(last_modified)}
         headers = {name: value for name, value in conditions.items() if value}
-        clock = asyncio.timeout(self.timeout)
+        async with AsyncExitStack() as held:
+            answer = await self._fetch(target, headers=headers, held=held, room=room, allowance=allowance)
+            yield _found(answer, conditional=bool(headers))
+
+    async def _fetch(
+        self,
+        target: httpx.URL,
+        *,
+        headers: dict[str, str],
+        held: AsyncExitStack,
+        room: asyncio.Semaphore | None,
+        allowance: Allowance | None,
+    ) -> Answer:
+        clock = asyncio.timeout(allowance.seconds if allowance else self.timeout)
         try:
             async with clock:
-                answer = await self._follow(target, headers=headers, trip=_Trip(clock))
+                try:
+                    return await self._follow(target, headers=headers, trip=_Trip(clock, held, room))
+                finally:
+                    when = clock.when()
+                    if allowance and when is not None:
+                        allowance.seconds = max(0.0, when - asyncio.get_running_loop().time())
         except TimeoutError:
             if not clock.expired():
                 raise
             raise FetchError(
                 f"{shown(target)} could not be fetched within {self.timeout:g} seconds.", code="timeout"
             ) from None
-        if answer.status == HTTPStatus.NOT_MODIFIED and headers:
-            return NotModified(url=str(answer.url))
-        if not answer.success:
-            raise _refused(answer)
-        content_type = answer.headers.get("content-type")
-        return Fetched(
-            url=str(answer.url),
-            data=answer.data,
-            media_type=media_type_of(content_type),
-            charset=charset_of(content_type),
-            file_name=file_name_of(answer.headers.get("content-disposition")),
-            etag=validator(answer.headers.get("etag")),
-            last_modified=validator(answer.headers.get("last-modified")),
-        )
 
     async def _follow(
         self, url: httpx.URL, *, headers: dict[str, str], trip: _Trip, for_robots: bool = False
@@ -193,25 +256,45 @@ class Fetcher:
 
     async def _take_turn(self, url: httpx.URL, *, headers: dict[str, str], trip: _Trip) -> Answer:
         """Ask once when it is our turn and the site lets us."""
+        async with self._turn(url, trip=trip) as turn:
+            rules = await self._robots.rules(url)
+            path = url.raw_path.decode("ascii")
+            many = len(rules.rules) > _MANY_RULES
+            allowed = await asyncio.to_thread(rules.allows, path) if many else rules.allows(path)
+            if not allowed:
+                raise FetchError(
+                    f"The robots.txt of {origin(url)} does not let us fetch {shown(url)}.",
+                    code="robots-disallowed",
+                )
+            answer = await get(self._client, url, headers=headers, max_bytes=self._max_bytes)
+            if answer.success:
+                trip.held.push_async_exit(turn.pop_all())
+            return answer
+
+    @asynccontextmanager
+    async def _turn(self, url: httpx.URL, *, trip: _Trip) -> AsyncGenerator[AsyncExitStack]:
+        """Wait for our turn at the host, and only then for a slot; the slot is on the stack that is given.
+
+        The slot is for the site's robots.txt as well.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
         entered = False
         try:
-            async with self._turns.turn(url.host, clock=trip.clock, patience=PATIENCE):
+            async with (
+                self._turns.turn(url.host, clock=trip.clock, patience=PATIENCE),
+                AsyncExitStack() as stack,
+            ):
+                for slots in filter(None, (trip.room, self._slots)):
+                    left = max(0.0, until - loop.time())
+                    await stack.enter_async_context(slot(slots, clock=trip.clock, patience=left))
                 entered = True
-                rules = await self._robots.rules(url)
-                path = url.raw_path.decode("ascii")
-                many = len(rules.rules) > _MANY_RULES
-                allowed = await asyncio.to_thread(rules.allows, path) if many else rules.allows(path)
-                if not allowed:
-                    raise FetchError(
-                        f"The robots.txt of {origin(url)} does not let us fetch {shown(url)}.",
-                        code="robots-disallowed",
-                    )
-                return await get(self._client, url, headers=headers, max_bytes=self._max_bytes)
+                yield stack
         except TimeoutError:
             if entered:
                 raise
             raise FetchError(
-                f"Too many others fetch from {url.host} at this time.", code="host-busy"
+                f"Too many others fetch from {url.host}, or at all, at this time.", code="host-busy"
             ) from None
 
     async def _load_robots(self, url: httpx.URL) -> Rules:
@@ -219,8 +302,8 @@ class Fetcher:
         robots = httpx.URL(f"{origin(url)}/robots.txt")
         clock = asyncio.timeout(self.timeout / 2)
         try:
-            async with clock:
-                answer = await self._follow(robots, headers={}, trip=_Trip(clock), for_robots=True)
+            async with clock, AsyncExitStack() as held:
+                answer = await self._follow(robots, headers={}, trip=_Trip(clock, held), for_robots=True)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -240,6 +323,23 @@ class Fetcher:
         if not answer.success:
             return Rules()
         return await asyncio.to_thread(parse_robots, answer.data) if answer.data else Rules()
+
+
+def _found(answer: Answer, *, conditional: bool) -> Fetched | NotModified:
+    if answer.status == HTTPStatus.NOT_MODIFIED and conditional:
+        return NotModified(url=str(answer.url))
+    if not answer.success:
+        raise _refused(answer)
+    content_type = answer.headers.get("content-type")
+    return Fetched(
+        url=str(answer.url),
+        data=answer.data,
+        media_type=media_type_of(content_type),
+        charset=charset_of(content_type),
+        file_name=file_name_of(answer.headers.get("content-disposition")),
+        etag=validator(answer.headers.get("etag")),
+        last_modified=validator(answer.headers.get("last-modified")),
+    )
 
 
 # --- failures --------------------------------------------------------------------------------------------

@@ -29,18 +29,20 @@ _NOT_MARKDOWN: Final = re.compile(
 )
 _TEXT: Final = r"[ \t]{1,80}(?=[^\n]{0,100}[^\s*`_#])"
 _HEADING: Final = re.compile(
-    rf"^ {{0,3}}(?P<level>#{{1,6}}){_TEXT}(?P<title>\S.{{0,{4 * MAX_HEADING}}})", re.MULTILINE
+    rf"^ {{0,3}}(?P<level>#{{1,6}}){_TEXT}(?P<title>\S.{{0,{3 * MAX_HEADING}}})", re.MULTILINE
 )
 _ANY: Final = re.compile(rf"^ {{0,3}}#{{1,6}}{_TEXT}", re.MULTILINE)
 _LAST: Final = [
-    re.compile(rf"(?s:.*)(?P<heading>^ {{0,3}}#{{{level}}}{_TEXT})", re.MULTILINE) for level in range(1, 7)
+    re.compile(rf"(?s:.*)(?P<heading>^ {{0,3}}(?P<level>#{{1,{deepest}}}){_TEXT})", re.MULTILINE)
+    for deepest in range(1, 7)
 ]
-"""The last heading of each level, in one call however many there are."""
-_RUN: Final = re.compile(rf"(?:\s*^ {{0,3}}#{{1,6}}{_TEXT}.*)*", re.MULTILINE)
+"""The last heading of at most each level, in one call however many there are."""
+_RUN: Final = re.compile(rf"(?:\s*^ {{0,3}}#{{1,6}}{_TEXT}.*){{0,6}}", re.MULTILINE)
+"""One of each level; more in a row are a list."""
 _FENCE: Final = re.compile(r"^ {0,3}(?P<fence>`{3,99}|~{3,99})(?P<info>.{0,199})", re.MULTILINE)
 _MARKED: Final = re.compile(r"[*`_#\[]")
 _LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
-_MARKS: Final = re.compile(r"\*{1,3}|`+|(?<!\w)_{1,3}|_{1,3}(?!\w)")
+_UNDERSCORES: Final = re.compile(r"(?<!\w)_+|_+(?!\w)")
 _CLOSING: Final = re.compile(r"(?:^|[ \t])#+[ \t]*$")
 
 
@@ -101,19 +103,16 @@ class Outline:
             self._path = _join([name for _, name in self._above if name])
 
     def _under(self, begin: int, end: int) -> list[tuple[int, str]]:
-        """Give the headings that are open after a stretch; only the last of each level can be."""
-        if _ANY.search(self._text, begin, end) is None:
+        """Give the headings that are open after a stretch: the last, the last above it, and so on."""
+        inner: list[tuple[int, str]] = []
+        top = len(_LAST) + 1
+        while top > 1 and (found := _LAST[top - 2].match(self._text, begin, end)):
+            top, end = len(found["level"]), found.start("heading")
+            heading = _HEADING.match(self._text, end)
+            inner.append((top, _clean(heading["title"]) if heading else ""))
+        if not inner:
             return self._above
-        lasts = [(pattern.match(self._text, begin, end), level) for level, pattern in enumerate(_LAST, 1)]
-        fresh: list[tuple[int, str]] = []
-        place = -1
-        for found, level in lasts:
-            if found and found.start("heading") > place:
-                place = found.start("heading")
-                heading = _HEADING.match(self._text, place)
-                fresh.append((level, _clean(heading["title"]) if heading else ""))
-        top = min((level for found, level in lasts if found), default=7)
-        return [(level, name) for level, name in self._above if level < top] + fresh
+        return [(level, name) for level, name in self._above if level < top] + inner[::-1]
 
     # --- code --------------------------------------------------------------------------------------------
 
@@ -179,6 +178,7 @@ def _join(names: list[str]) -> str | None:
 def _clean(title: str) -> str:
     """Take a heading's marks away."""
     if _MARKED.search(title):
-        title = _MARKS.sub("", _LINK.sub(r"\1", _CLOSING.sub("", title)))
+        title = _UNDERSCORES.sub("", _LINK.sub(r"\1", _CLOSING.sub("", title)))
+        title = title.replace("*", "").replace("`", "")
     title = " ".join(title.split())
     return title if len(title) <= MAX_HEADING else title[: MAX_HEADING - 1].rstrip() + "…"

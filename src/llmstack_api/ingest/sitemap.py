@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,7 +13,7 @@ import structlog
 
 from llmstack_api.errors import FetchError
 from llmstack_api.ingest.address import MAX_URL
-from llmstack_api.ingest.fetch import Fetcher
+from llmstack_api.ingest.fetch import Allowance, Fetcher
 from llmstack_api.ingest.inflate import Inflater
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,6 @@ MAX_URLS: Final = 50_000
 MAX_SITEMAPS: Final = 50
 """Sitemaps that one collection reads, the first included."""
 
-AT_ONCE: Final = 4
 _DEEPEST: Final = 32
 _GZIP: Final = b"\x1f\x8b"
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -76,58 +76,45 @@ async def collect(fetcher: Fetcher, url: str, *, limit: int = 5000) -> list[str]
     fails the whole: a list with a hole in it would look as if pages had gone.
 
     Raises:
-        FetchError: a sitemap could not be fetched or read, or none names a page; `timeout` when all of it
-            took longer than the time that the fetcher has for one fetch.
+        FetchError: a sitemap could not be fetched or read, or none names a page; `timeout` when all
+            of them took longer than the time that the fetcher has for one fetch, waiting for turns aside.
     """
-    clock = asyncio.timeout(fetcher.timeout)
-    try:
-        async with clock:
-            return await _collect(fetcher, url, limit=limit)
-    except TimeoutError:
-        if not clock.expired():
-            raise
-        raise FetchError(
-            f"The sitemap and those it leads to could not be fetched within {fetcher.timeout:g} seconds.",
-            code="timeout",
-        ) from None
-
-
-async def _collect(fetcher: Fetcher, url: str, *, limit: int) -> list[str]:
+    allowance = Allowance(fetcher.timeout)
     pages: dict[str, None] = {}
     met = {url: None}
-    ahead = [url]
+    ahead = deque([url])
     ignored = 0
     while ahead and len(pages) < limit:
-        batch, ahead = ahead[:AT_ONCE], ahead[AT_ONCE:]
-        for address, read in zip(batch, await _read_all(fetcher, batch), strict=True):
-            if isinstance(read, FetchError):
-                if address == url or read.code not in _ABSENT:
-                    raise read
-                log.info("sitemap_passed_over", code=read.code)
-                continue
-            ignored += read.ignored
-            pages.update(dict.fromkeys(read.urls))
-            fresh = [other for other in read.sitemaps if other not in met][: MAX_SITEMAPS - len(met)]
-            met.update(dict.fromkeys(fresh))
-            ahead += fresh
+        address = ahead.popleft()
+        try:
+            read = await _read(fetcher, address, allowance=allowance)
+        except FetchError as error:
+            if address == url or error.code not in _ABSENT:
+                raise
+            log.info("sitemap_passed_over", code=error.code)
+            continue
+        ignored += read.ignored
+        pages.update(dict.fromkeys(read.urls))
+        fresh = [other for other in read.sitemaps if other not in met][: MAX_SITEMAPS - len(met)]
+        met.update(dict.fromkeys(fresh))
+        ahead.extend(fresh)
     if not pages:
         why = f"{ignored:,} addresses are of other hosts or none at all" if ignored else "it is empty"
         raise FetchError(f"The sitemap names no page of its own host: {why}.", code="empty-sitemap")
     return list(pages)[:limit]
 
 
-async def _read_all(fetcher: Fetcher, urls: Sequence[str]) -> list[Sitemap | FetchError]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_read(fetcher, url)) for url in urls]
-    return [task.result() for task in tasks]
-
-
-async def _read(fetcher: Fetcher, url: str) -> Sitemap | FetchError:
+async def _read(fetcher: Fetcher, url: str, *, allowance: Allowance) -> Sitemap:
     try:
-        fetched = await fetcher.fetch(url)
-        return await asyncio.to_thread(parse_sitemap, fetched.data, url=fetched.url)
+        async with fetcher.fetching(url, room=fetcher.sitemaps, allowance=allowance) as fetched:
+            return await asyncio.to_thread(parse_sitemap, fetched.data, url=fetched.url)
     except FetchError as error:
-        return error
+        if error.code != "timeout" or allowance.seconds:
+            raise
+        raise FetchError(
+            f"The sitemap and those it leads to could not be fetched within {fetcher.timeout:g} seconds.",
+            code="timeout",
+        ) from None
 
 
 # --- reading ---------------------------------------------------------------------------------------------

@@ -34,21 +34,32 @@ class Turns:
         line = self._lines.setdefault(host, _Line(asyncio.Semaphore(self._at_once)))
         line.people += 1
         try:
-            await _acquire(line.slots, clock=clock, patience=patience)
-            try:
+            async with slot(line.slots, clock=clock, patience=patience):
                 yield
-            finally:
-                line.slots.release()
         finally:
             line.people -= 1
             if not line.people:
                 del self._lines[host]
 
 
-async def _acquire(slots: asyncio.Semaphore, *, clock: asyncio.Timeout, patience: float) -> None:
-    if not slots.locked():
+@asynccontextmanager
+async def slot(slots: asyncio.Semaphore, *, clock: asyncio.Timeout, patience: float) -> AsyncGenerator[None]:
+    """Have one of the slots in the block. The clock stands still while waiting: others are the cause.
+
+    Raises:
+        TimeoutError: none was free within `patience` seconds.
+    """
+    if slots.locked():
+        await _wait(slots, clock=clock, patience=patience)
+    else:
         await slots.acquire()
-        return
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+async def _wait(slots: asyncio.Semaphore, *, clock: asyncio.Timeout, patience: float) -> None:
     loop = asyncio.get_running_loop()
     when = clock.when()
     left = None if when is None else when - loop.time()
