@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from llmstack_api import schema
@@ -27,6 +28,11 @@ PROVIDER_KEY = "sk-the-operators-own-key-0123456789"
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> None:
+    structlog.reset_defaults()  # an earlier test's goes to a standard error that is closed
 
 
 @pytest.fixture(scope="session")

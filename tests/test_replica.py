@@ -18,6 +18,7 @@ from llmstack_api.errors import StartError, UnavailableError
 from llmstack_api.models import new_id
 from llmstack_api.replica import Replica, hold_replica
 from llmstack_api.settings import Settings
+from tests.advisory import until_vectors_are_taken, vectors_taken_from
 from tests.db.accounts import opened
 from tests.postgres import PostgresServer, free_port
 
@@ -212,6 +213,91 @@ async def test_a_server_that_is_away_at_the_start_is_unavailable(postgresql_sett
         with pytest.raises(UnavailableError):
             async with hold_replica(settings, db):
                 pass
+
+
+# --- who keeps the vectors -------------------------------------------------------------------------------
+
+
+async def test_one_process_at_an_sqlite_file_keeps_the_vectors_from_the_start(
+    sqlite_settings: Settings, sqlite_url: str
+) -> None:
+    async with opened(sqlite_url) as db, hold_replica(sqlite_settings, db) as replica:
+        assert await replica.keeps_vectors()
+        assert replica.vectors_term == 1
+
+
+async def test_the_first_replica_to_ask_keeps_the_vectors_until_it_leaves(
+    postgresql_settings: Settings, postgresql_url: str
+) -> None:
+    async with opened(postgresql_url) as db, hold_replica(postgresql_settings, db) as second:
+        async with hold_replica(postgresql_settings, db) as first:
+            assert (first.vectors_term, second.vectors_term) == (0, 0)
+            assert await asyncio.gather(*(first.keeps_vectors() for _ in range(3))) == [True] * 3
+            assert not await second.keeps_vectors()
+            assert (first.vectors_term, second.vectors_term) == (1, 0)
+        async with asyncio.timeout(QUICK):
+            await until_vectors_are_taken(second, term=1)
+
+
+async def test_who_kept_the_vectors_keeps_them_over_a_broken_connection(
+    postgresql_settings: Settings, postgresql_url: str
+) -> None:
+    gone: list[str] = []
+
+    async def give_up() -> None:
+        gone.append("vectors")
+
+    async with (
+        opened(postgresql_url) as db,
+        hold_replica(postgresql_settings, db) as keeper,
+        hold_replica(postgresql_settings, db) as other,
+        asyncio.timeout(QUICK),
+    ):
+        keeper.when_vectors_go(give_up)
+        assert await keeper.keeps_vectors()
+        session_before = await db.read(holder, keeper.id)
+        await db.write(terminate, session_before)
+        while await db.read(holder, keeper.id) in {session_before, None}:  # only the server knows
+            await asyncio.sleep(0)
+        await until_vectors_are_taken(keeper, term=2)
+        assert not await other.keeps_vectors()
+        assert gone == []
+
+
+async def test_a_replica_whose_vectors_another_one_took_is_told_so_and_asks_again(
+    postgresql_settings: Settings, postgresql_url: str
+) -> None:
+    gone = asyncio.Event()
+
+    async def give_up() -> None:
+        gone.set()
+
+    async with (
+        opened(postgresql_url) as db,
+        hold_replica(postgresql_settings, db) as replica,
+        asyncio.timeout(QUICK),
+    ):
+        replica.when_vectors_go(give_up)
+        assert await replica.keeps_vectors()
+        async with vectors_taken_from(postgresql_url):
+            await gone.wait()
+            assert not await replica.keeps_vectors()
+            assert replica.vectors_term == 1
+        await until_vectors_are_taken(replica, term=2)
+
+
+async def test_who_keeps_the_vectors_is_not_known_while_the_database_is_away(
+    stoppable_postgres: PostgresServer, postgresql_settings: Settings
+) -> None:
+    url = stoppable_postgres.url("postgres")
+    settings = postgresql_settings.model_copy(update={"database_url": SecretStr(url)})
+    async with opened(url) as db, hold_replica(settings, db) as replica, asyncio.timeout(4 * QUICK):
+        assert await replica.keeps_vectors()
+        await asyncio.to_thread(stoppable_postgres.stop)
+        with pytest.raises(UnavailableError):
+            await replica.keeps_vectors()
+        await asyncio.to_thread(stoppable_postgres.start)
+        await until_vectors_are_taken(replica, term=2)
 
 
 async def until_dead(observer: Replica, owner: UUID) -> None:

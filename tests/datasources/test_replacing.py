@@ -183,7 +183,7 @@ async def test_an_entry_that_was_stored_in_part_when_the_settings_changed_is_cut
         config = {"chunk_size": 2000, "chunk_overlap": 0}
         answer = await client.patch(f"/api/datasources/{datasource}", json={"config": config})
         assert answer.status_code == 200
-        (row,) = await all_ready(client, datasource, within=20)
+        (row,) = await all_ready(client, datasource, within=40)
         assert row["chunks_count"] < 50
         hits = await search(client, datasource, "halibut", limit=100, mode="semantic")
         assert sorted(hit["chunk"]["number"] for hit in hits) == list(range(row["chunks_count"]))

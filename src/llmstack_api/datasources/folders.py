@@ -96,11 +96,14 @@ def _note(session: Session, collection: str, generation: UUID) -> int:
     if known is None:
         return 0
     ids = session.scalars(select(Datasource.id).where(Datasource.collection == collection)).all()
-    return want_reembedding(session, ids)
+    return want_reembedding(session, ids, from_the_start=True)
 
 
-def want_reembedding(session: Session, datasources: Sequence[UUID]) -> int:
-    """Have all chunks of datasources embedded anew, with the model that they have or are about to have."""
+def want_reembedding(session: Session, datasources: Sequence[UUID], *, from_the_start: bool = False) -> int:
+    """Have all chunks of datasources embedded anew, with the model that they have or are about to have.
+
+    What is going on already goes on, unless it shall begin `from_the_start`.
+    """
     wanted = 0
     for datasource_id in datasources:
         row = session.scalar(
@@ -108,7 +111,7 @@ def want_reembedding(session: Session, datasources: Sequence[UUID]) -> int:
             .where(Datasource.id == datasource_id, Datasource.deleted_at.is_(None))
             .with_for_update()
         )
-        if row is not None and row.next_model is None:
-            transitions.want_reembedding(session, row.id, row.embedding_model)
+        if row is not None and (from_the_start or row.next_model is None):
+            transitions.want_reembedding(session, row.id, row.next_model or row.embedding_model)
             wanted += 1
     return wanted
