@@ -18,7 +18,7 @@ help: ## show this list
 	@$(BIN)/python -m compileall -q src
 	@touch .venv
 
-demo: .venv ## start a real server, run an app both ways, print what arrives
+demo: .venv ## start a real server, run apps both ways, search files, print what arrives
 	$(BIN)/llmstack-api demo
 
 serve: .venv ## serve on http://127.0.0.1:3000

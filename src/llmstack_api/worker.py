@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+import anyio
 import structlog
 
 from llmstack_api.datasources import purging, reembedding, work
 from llmstack_api.datasources.folders import check_collections, check_folders
-from llmstack_api.datasources.ingestion import Ingestion
+from llmstack_api.datasources.ingestion import RELEASE_TIMEOUT, Ingestion
 from llmstack_api.datasources.lost import check_points, have_points
 from llmstack_api.datasources.refreshing import refreshes_due, want_refreshes
 from llmstack_api.db import SQLITE
@@ -109,20 +110,22 @@ class Worker:
                 await purging.purge_datasource(self._resources, datasource)
             else:
                 await reembedding.reembed(self._resources, datasource)
+        except asyncio.CancelledError:  # the server stops: another worker, or the next start, goes on at once
+            with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
+                await self._put_off(datasource_id, token, seconds=0)
+            raise
         except (UnavailableError, StorageFullError, EmbeddingRefusedError) as error:
             log.warning("datasource_waits", datasource=str(datasource_id), error=str(error))
-            await self._put_off(datasource_id, token)
+            await self._put_off(datasource_id, token, seconds=DATASOURCE_PAUSE)
         except Exception as error:
             log.exception("datasource_crashed", datasource=str(datasource_id), error=type(error).__name__)
-            await self._put_off(datasource_id, token)
+            await self._put_off(datasource_id, token, seconds=DATASOURCE_PAUSE)
         finally:
             self._datasource_tokens.discard(token)
 
-    async def _put_off(self, datasource_id: UUID, token: UUID) -> None:
+    async def _put_off(self, datasource_id: UUID, token: UUID, *, seconds: float) -> None:
         try:
-            await self._resources.db.write(
-                work.put_off_datasource, datasource_id, token, seconds=DATASOURCE_PAUSE
-            )
+            await self._resources.db.write(work.put_off_datasource, datasource_id, token, seconds=seconds)
         except (UnavailableError, StorageFullError) as error:  # the lease runs out
             log.warning("datasource_not_recorded", datasource=str(datasource_id), error=str(error))
 

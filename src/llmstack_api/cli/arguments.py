@@ -102,7 +102,7 @@ def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     demo = commands.add_parser(
         "demo",
         **_help(
-            "start a server, run the examples over HTTP, show what arrives",
+            "start a server, run the examples and search files over HTTP, show what arrives",
             "Uses a free port and a temporary directory, and needs no model. With LLMSTACK_OPENAI_BASE_URL "
             "or LLMSTACK_OPENAI_API_KEY set it runs a chat too.",
         ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import work
@@ -20,7 +20,6 @@ def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) ->
     """
     if not all(work.held(session, [sitemap])):
         return []
-    moment = now()
     rows = session.execute(
         select(Entry.source, Entry.id)
         .where(Entry.parent_id == sitemap.id, Entry.deleted_at.is_(None))
@@ -33,22 +32,7 @@ def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) ->
     bury_entries(session, [id_ for url, id_ in known.items() if url not in wanted])
     session.add_all(_child(sitemap, url) for url in wanted if url not in known)
     session.flush()
-    session.execute(
-        update(Entry)
-        .where(Entry.id == sitemap.id, Entry.token == sitemap.token)
-        .values(
-            status=EntryStatus.READY,
-            live_version=sitemap.version,
-            stage=None,
-            error=None,
-            work=None,
-            token=None,
-            lease_until=None,
-            attempts=0,
-            updated_at=moment,
-            refresh_at=work.refresh_time(sitemap),
-        )
-    )
+    work.succeed(session, sitemap, live_version=sitemap.version)
     made = session.execute(
         select(Entry.id, Entry.account_id, Entry.version).where(
             Entry.parent_id == sitemap.id, Entry.work.is_not(None)
@@ -59,22 +43,7 @@ def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) ->
 
 def keep_as_it_was(session: Session, entry: Claimed) -> None:
     """End the work of a URL that says it has not changed."""
-    session.execute(
-        update(Entry)
-        .where(Entry.id == entry.id, Entry.token == entry.token)
-        .values(
-            status=EntryStatus.READY,
-            version=entry.live_version,
-            stage=None,
-            error=None,
-            work=None,
-            token=None,
-            lease_until=None,
-            attempts=0,
-            updated_at=now(),
-            refresh_at=work.refresh_time(entry),
-        )
-    )
+    work.succeed(session, entry, version=entry.live_version)
 
 
 def _child(sitemap: Claimed, url: str) -> Entry:

@@ -12,6 +12,7 @@ from sqlalchemy import Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources.folders import note_folder
+from llmstack_api.datasources.indexing import SLICE
 from llmstack_api.datasources.points import entry_payload, load_chunks, make_points
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import EmbeddingAwayError
@@ -25,7 +26,6 @@ log = structlog.get_logger(__name__)
 ENTRIES_AT_ONCE: Final = 50
 PAUSES: Final = (2.0, 5.0, 10.0, 20.0, 40.0)
 """Seconds before a model that is away is asked again for the same chunks; then the work is put off."""
-SLICE: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,17 +116,8 @@ def count_attempt(session: Session, entry: Claimed) -> None:
 
 
 def _give_up(session: Session, entry: Claimed, stage: str | None) -> None:
-    _release(
-        session,
-        entry.id,
-        None,
-        status=EntryStatus.FAILED,
-        error=_failure(stage, "gave-up", f"Given up after {MAX_ATTEMPTS} attempts that never ended."),
-        work=None,
-        attempts=0,
-        updated_at=now(),
-        refresh_at=refresh_time(entry),
-    )
+    failure = _failure(stage, "gave-up", f"Given up after {MAX_ATTEMPTS} attempts that never ended.")
+    _end(session, entry, None, status=EntryStatus.FAILED, error=failure)
 
 
 _Newest = aliased(EntryContent)
@@ -245,18 +236,13 @@ def fail(session: Session, entry: Claimed, *, stage: Stage, code: str, message: 
 
     What was searchable before stays so.
     """
-    return _release(
-        session,
-        entry.id,
-        entry.token,
-        status=EntryStatus.FAILED,
-        stage=stage,
-        error=_failure(stage, code, message),
-        work=None,
-        attempts=0,
-        updated_at=now(),
-        refresh_at=refresh_time(entry),
-    )
+    failure = _failure(stage, code, message)
+    return _end(session, entry, entry.token, status=EntryStatus.FAILED, stage=stage, error=failure)
+
+
+def succeed(session: Session, entry: Claimed, **values: Any) -> bool:  # noqa: ANN401 # columns
+    """End an entry's work, where there was nothing to index; returns whether it was still held."""
+    return _end(session, entry, entry.token, status=EntryStatus.READY, stage=None, error=None, **values)
 
 
 def at_stage(session: Session, entry: Claimed, stage: Stage) -> bool:
@@ -308,6 +294,20 @@ def update_each(session: Session, rows: Sequence[dict[str, Any]]) -> None:
             {"of_id": row["id"], **{f"to_{key}": value for key, value in row.items() if key != "id"}}
             for row in rows
         ],
+    )
+
+
+def _end(session: Session, entry: Claimed, token: UUID | None, **values: Any) -> bool:  # noqa: ANN401 # columns
+    """Free an entry that wants nothing more, until it is fetched again."""
+    return _release(
+        session,
+        entry.id,
+        token,
+        work=None,
+        attempts=0,
+        updated_at=now(),
+        refresh_at=refresh_time(entry),
+        **values,
     )
 
 

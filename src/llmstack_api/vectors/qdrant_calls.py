@@ -28,7 +28,6 @@ PATIENCE: Final = 2.0
 _IDLE: Final = 120
 """Seconds of silence that the client itself allows; every call is bounded by less."""
 
-_TOO_MANY: Final = 429
 _FULL: Final = 507
 _NO_SPACE: Final = b"No space left on device"
 _NO_COLLECTION: Final = b"doesn't exist"
