@@ -9,6 +9,7 @@ from llmstack_api import __version__
 from llmstack_api.apps import router as apps
 from llmstack_api.apps.plans import Plans
 from llmstack_api.datasources import router as datasources
+from llmstack_api.providers import router as providers
 from llmstack_api.resources import open_resources
 from llmstack_api.runs import router as runs
 from llmstack_api.runs.execution import Executor
@@ -39,7 +40,15 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    routers = (runs.router, apps.router, datasources.router, tokens.router, health.router, explorer.router)
+    routers = (
+        runs.router,
+        apps.router,
+        datasources.router,
+        providers.router,
+        tokens.router,
+        health.router,
+        explorer.router,
+    )
     for router in routers:
         app.include_router(router)
     openapi.install(app)

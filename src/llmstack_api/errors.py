@@ -144,6 +144,12 @@ class DrainingError(UnavailableError):
     slug, title = "draining", "Shutting down"
 
 
+class SecretsNotConfiguredError(LLMStackError):
+    """The server has no `LLMSTACK_SECRET_KEY`, so it keeps no secrets."""
+
+    status, slug, title = 503, "secrets-not-configured", "Secrets not configured"
+
+
 class StorageFullError(LLMStackError):
     """The disk is full; reads go on."""
 
@@ -172,6 +178,18 @@ class EntryNotFoundError(NotFoundError):
     """No such entry in this datasource."""
 
     slug, title = "entry-not-found", "Entry not found"
+
+
+class TemplateNotFoundError(NotFoundError):
+    """No such app template."""
+
+    slug, title = "template-not-found", "App template not found"
+
+
+class ProviderNotFoundError(NotFoundError):
+    """No such model provider."""
+
+    slug, title = "provider-not-found", "Provider not found"
 
 
 class SessionNotFoundError(NotFoundError):
@@ -258,6 +276,36 @@ class ProviderTimeoutError(RunError):
     """No byte from the provider within the idle time."""
 
     status, slug, title = 504, "provider-timeout", "Provider timed out"
+
+
+class AnswerMismatchError(RunError):
+    """The model's answer does not fit the JSON Schema that was asked for."""
+
+    status, slug, title = 502, "answer-mismatch", "Answer does not fit its schema"
+
+
+class RetrievalAwayError(RunError):
+    """The vector store or the embedding model does not answer."""
+
+    status, slug, title = 503, "retrieval-away", "Retrieval away"
+
+
+class FileUnreadableError(RunError):
+    """A file, or what stands at an address, whose text cannot be read."""
+
+    status, slug, title = 422, "file-unreadable", "File cannot be read"
+
+
+class HttpCallError(RunError):
+    """An HTTP call of a processor got no answer, or one that is too large."""
+
+    status, slug, title = 502, "http-call-failed", "HTTP call failed"
+
+
+class ToolServerError(RunError):
+    """A server of tools does not answer, or makes no sense."""
+
+    status, slug, title = 502, "tool-server-failed", "Tool server failed"
 
 
 class StepTimeoutError(RunError):

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from llmstack_api.db import Base, UTCDateTime
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that this code needs; the newest in `migrations/versions`."""
 
 NAME_LENGTH = 200
@@ -363,3 +363,22 @@ class IndexFolder(Base):
 
     collection: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
     generation: Mapped[UUID]
+
+
+class ProviderSetting(Base):
+    """How one account reaches one model provider; what is not set here is the operator's."""
+
+    __tablename__ = "provider_settings"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(64), primary_key=True)
+    base_url: Mapped[str | None] = mapped_column(String(2048))
+    default_model: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    has_key: Mapped[bool]
+    """Known even where the key cannot be decrypted."""
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Key and headers, encrypted."""
+    key_id: Mapped[str | None] = mapped_column(String(16))
+    """Names the secret that encrypted them."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)

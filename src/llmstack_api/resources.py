@@ -9,17 +9,22 @@ import anyio
 from llmstack_api import schema
 from llmstack_api.auth import Authenticator, ensure_bootstrap_token
 from llmstack_api.db import Database, open_database
-from llmstack_api.engine.ports import Ports
+from llmstack_api.engine.ports import HttpCaller, TextExtractor, ToolServers, WebSearch
 from llmstack_api.errors import StartError, UnavailableError, VectorStoreAwayError
+from llmstack_api.ingest.texts import open_texts
 from llmstack_api.jobs.opening import open_job_queue
 from llmstack_api.jobs.progress import Progress
 from llmstack_api.jobs.queue import JobQueue
-from llmstack_api.llm.catalog import open_chat_models
+from llmstack_api.llm.catalog import Models, open_models
 from llmstack_api.llm.embedders import Embedders, open_embedders
 from llmstack_api.outbound import Egress, parse_egress
-from llmstack_api.processors import REGISTRY, Registry
+from llmstack_api.processors import Registry, load_registry
 from llmstack_api.replica import Replica, hold_replica
+from llmstack_api.secrets import Cipher, keep_current, open_cipher
 from llmstack_api.settings import Settings
+from llmstack_api.tools.http import open_http_caller
+from llmstack_api.tools.mcp import McpServers
+from llmstack_api.tools.web_search import open_web_search
 from llmstack_api.vectors.edge import EdgeStore
 from llmstack_api.vectors.index import Index
 from llmstack_api.vectors.qdrant import QdrantStore
@@ -43,7 +48,12 @@ class Resources:
     replica: Replica
     authenticator: Authenticator
     egress: Egress
-    ports: Ports
+    cipher: Cipher
+    models: Models
+    texts: TextExtractor
+    http: HttpCaller
+    web: WebSearch
+    tool_servers: ToolServers
     jobs: JobQueue
     index: Index
     embedders: Embedders
@@ -62,12 +72,15 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
     """
     egress = parse_egress(settings.egress_allow)
     check_places(settings)
+    registry = load_registry()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         db = await enter(open_current_database(settings))
         replica = await enter(hold_replica(settings, db))
         if settings.bootstrap_token is not None:
             await db.write(ensure_bootstrap_token, settings.bootstrap_token.get_secret_value())
+        cipher = open_cipher(settings)
+        await keep_current(db, cipher)
         authenticator = Authenticator(db)
         stack.push_async_callback(authenticator.close)
         yield Resources(
@@ -76,12 +89,17 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
             replica=replica,
             authenticator=authenticator,
             egress=egress,
-            ports=Ports(chat=await enter(open_chat_models(settings, egress))),
+            cipher=cipher,
+            models=await enter(open_models(settings, egress)),
+            texts=await enter(open_texts(settings, egress)),
+            http=await enter(open_http_caller(egress)),
+            web=await enter(open_web_search(settings)),
+            tool_servers=McpServers(egress),
             jobs=await enter(open_job_queue(settings)),
             index=Index(await enter(open_vector_store(settings, replica))),
             embedders=await enter(open_embedders(settings)),
             progress=Progress(),
-            registry=REGISTRY,
+            registry=registry,
         )
 
 

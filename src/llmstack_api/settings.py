@@ -12,6 +12,7 @@ from llmstack_api.errors import StartError
 
 Positive = Annotated[float, Field(gt=0, le=86_400)]
 MIN_BOOTSTRAP_TOKEN = 32
+MIN_SECRET_KEY = 32
 PREFIX = "LLMSTACK_"
 
 
@@ -22,6 +23,11 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def split_secrets(text: str) -> tuple[str, ...]:
+    """Take `LLMSTACK_SECRET_KEY` apart."""
+    return tuple(secret.strip() for secret in text.split(","))
 
 
 class Settings(BaseSettings):
@@ -58,13 +64,73 @@ class Settings(BaseSettings):
 
     32 or more printable characters."""
 
+    secret_key: SecretStr | None = None
+    """One or more secrets of 32 or more printable characters, separated by commas, that encrypt keys of providers.
+
+    The first encrypts, all decrypt. Default: with SQLite a file in the data directory; with PostgreSQL none, and no
+    account can store keys."""
+
     openai_base_url: HttpUrl | None = None
     """Address of the `openai` provider, up to where `/chat/completions` follows; may be loopback.
 
     Any OpenAI-compatible endpoint."""
 
     openai_api_key: SecretStr | None = None
-    """Key of the `openai` provider. It is sent to the operator's address only."""
+    """Key of the `openai` provider. Like every provider's, it is sent to the operator's address only."""
+
+    anthropic_base_url: HttpUrl | None = None
+    """Address of the `anthropic` provider, up to where `/messages` follows.
+
+    Default: Anthropic's own."""
+
+    anthropic_api_key: SecretStr | None = None
+    """Key of the `anthropic` provider."""
+
+    azure_base_url: HttpUrl | None = None
+    """Address of the `azure` provider, such as `https://name.openai.azure.com`.
+
+    `/openai/v1` follows where it has no path."""
+
+    azure_api_key: SecretStr | None = None
+    """Key of the `azure` provider."""
+
+    cohere_base_url: HttpUrl | None = None
+    """Address of the `cohere` provider, OpenAI-compatible.
+
+    Default: Cohere's own."""
+
+    cohere_api_key: SecretStr | None = None
+    """Key of the `cohere` provider."""
+
+    google_base_url: HttpUrl | None = None
+    """Address of the `google` provider, OpenAI-compatible.
+
+    Default: Google's own."""
+
+    google_api_key: SecretStr | None = None
+    """Key of the `google` provider."""
+
+    localai_base_url: HttpUrl | None = None
+    """Address of the `localai` provider, such as `http://127.0.0.1:8080/v1`."""
+
+    localai_api_key: SecretStr | None = None
+    """Key of the `localai` provider, where it wants one."""
+
+    meta_base_url: HttpUrl | None = None
+    """Address of the `meta` provider, OpenAI-compatible.
+
+    Default: Meta's own."""
+
+    meta_api_key: SecretStr | None = None
+    """Key of the `meta` provider."""
+
+    mistral_base_url: HttpUrl | None = None
+    """Address of the `mistral` provider, OpenAI-compatible.
+
+    Default: Mistral's own."""
+
+    mistral_api_key: SecretStr | None = None
+    """Key of the `mistral` provider."""
 
     qdrant_url: HttpUrl | None = None
     """Address of a Qdrant server (1.20 or later), such as `http://qdrant:6333`; without a port it is the scheme's.
@@ -90,6 +156,15 @@ class Settings(BaseSettings):
 
     embedding_passage_prefix: str = ""
     """Text put before a passage, for models that want one, such as `passage: `."""
+
+    search_api: Literal["searxng", "brave", "tavily"] = "searxng"
+    """What the search engine speaks that apps search the web with."""
+
+    search_base_url: HttpUrl | None = None
+    """Address of the search engine; may be loopback. Default: none for SearXNG, the public one of Brave or Tavily."""
+
+    search_api_key: SecretStr | None = None
+    """Key of the search engine. SearXNG needs none; where one is set, it gets it as a bearer token."""
 
     worker: bool = True
     """Whether `serve` also does the work of `worker`: ingestion, re-embedding, deletion."""
@@ -171,6 +246,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"must be {MIN_BOOTSTRAP_TOKEN} or more printable ASCII characters without blanks"
             )
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _strong_secrets(cls, value: SecretStr | None) -> SecretStr | None:
+        for secret in split_secrets(value.get_secret_value()) if value else ():
+            if len(secret) < MIN_SECRET_KEY or not secret.isascii() or not secret.isprintable():
+                raise ValueError(
+                    f"must be secrets of {MIN_SECRET_KEY} or more printable ASCII characters, separated by commas"
+                )
         return value
 
     @cached_property

@@ -96,7 +96,7 @@ async def test_every_fault_is_in_one_answer_with_its_place(client: httpx.AsyncCl
     answer = await client.post(
         APPS,
         json={
-            "type_slug": "agent",
+            "type_slug": "robot",
             "processors": [
                 {
                     "provider_slug": "promptly",

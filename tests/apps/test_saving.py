@@ -4,6 +4,7 @@ import pytest
 
 from llmstack_api.apps.saving import MAX_DEFINITION_BYTES, changed, check
 from llmstack_api.errors import BodyTooLargeError, InvalidDefinitionError
+from llmstack_api.models import new_id
 from tests.apps.definitions import fixed
 from tests.server import RunningServer
 
@@ -54,12 +55,17 @@ def test_changes_that_are_no_object_are_left_to_be_refused(changes: Any) -> None
 
 async def test_a_definition_over_its_bound_is_refused(server: RunningServer) -> None:
     with pytest.raises(BodyTooLargeError, match="at most 1048576 bytes"):
-        await check(fixed(description="x" * MAX_DEFINITION_BYTES), server.resources)
-    assert await check(fixed(description="x" * (MAX_DEFINITION_BYTES - 100)), server.resources) == ()
+        await check(fixed(description="x" * MAX_DEFINITION_BYTES), server.resources, account_id=new_id())
+    assert (
+        await check(
+            fixed(description="x" * (MAX_DEFINITION_BYTES - 100)), server.resources, account_id=new_id()
+        )
+        == ()
+    )
 
 
 async def test_the_detail_names_the_first_fault_and_the_faults_are_all_there(server: RunningServer) -> None:
     with pytest.raises(InvalidDefinitionError, match=r"^colour: unknown key") as caught:
-        await check(fixed(colour=1, output={"done": "x"}), server.resources)
+        await check(fixed(colour=1, output={"done": "x"}), server.resources, account_id=new_id())
 
     assert [fault.loc for fault in caught.value.faults] == ["colour", "output.done"]

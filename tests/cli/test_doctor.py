@@ -135,6 +135,7 @@ async def test_a_provider_that_lists_models_is_well(
 async def test_a_provider_without_a_list_of_models_is_noted(
     sqlite_settings: Settings, fake_model: FakeModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    fake_model.script("status:404")
     code, kind, text = await examine_provider(sqlite_settings, fake_model.base_url, capsys)
     assert (code, kind) == (0, "note")
     assert "LLMSTACK_OPENAI_BASE_URL" in text

@@ -156,12 +156,6 @@ def test_every_fault_of_the_shape_is_told_at_once() -> None:
     ]
 
 
-def test_agents_are_refused_in_clear_words() -> None:
-    found = faults(type_slug="agent")
-
-    assert found == {"type_slug": "agents are not part of this version; known are web and text-chat"}
-
-
 def test_output_and_output_template_exclude_each_other() -> None:
     assert faults(output_template={"markdown": "x"}) == {
         "output": "give either output or output_template, not both"

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from llmstack_api.engine.graph import Plan, compile_app
+from llmstack_api.engine.graph import compile_app
+from llmstack_api.engine.plan import Plan
 from llmstack_api.engine.template import Constant, Members, TextTemplate, Variable
 from tests.engine.typed import REGISTRY, app, typed
 
@@ -278,7 +279,7 @@ def test_all_faults_of_a_definition_come_at_once() -> None:
     found = faults(
         {
             "name": "",
-            "type_slug": "agent",
+            "type_slug": "robot",
             "surprise": 1,
             "input_fields": [{"name": "q", "type": "date"}, {"name": "q"}],
             "processors": [

@@ -47,8 +47,9 @@ def test_the_input_schema_describes_every_kind_of_field() -> None:
             "n": {"type": "number", "title": "n", "default": 0},
             "f": {
                 "type": "string",
+                "format": "data-url",
                 "title": "f",
-                "description": "A data URI: `data:<mime>;name=<file>;base64,...`",
+                "description": "The file as a data URI: `data:<mime>;name=<file name>;base64,<data>`.",
             },
             "c": {"title": "c", "enum": ["a", 1]},
             "m": {"type": ["string", "array", "object"], "title": "m"},
@@ -56,6 +57,24 @@ def test_the_input_schema_describes_every_kind_of_field() -> None:
         "additionalProperties": False,
         "required": ["q"],
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ({"type": "file"}, {}),
+        ({"type": "file", "accept": [".csv"], "max_bytes": 5}, {"x-accept": [".csv"], "x-max-bytes": 5}),
+        ({"type": "voice"}, {"x-accept": ["audio/*", "video/webm"]}),
+        ({"type": "multi", "accept": ["image/*"]}, {"x-accept": ["image/*"]}),
+        ({"type": "string", "accept": ["image/*"]}, {}),
+    ],
+)
+def test_the_schema_of_a_file_says_what_the_field_takes(given: JsonObject, limits: JsonObject) -> None:
+    plan, _ = compile_app(app(input_fields=[{"name": "f", **given}]), REGISTRY)
+    assert plan is not None
+    schema = input_schema(plan.input_fields)["properties"]["f"]
+
+    assert {key: value for key, value in schema.items() if key.startswith("x-")} == limits
 
 
 def test_the_output_schema_has_every_key() -> None:

@@ -27,8 +27,31 @@ def wants_usage(body: Json) -> bool:
     return bool(options.get("include_usage"))
 
 
+def tool_rounds(body: Json) -> int:
+    """Count the answers since the user last spoke in which tools were called."""
+    count = 0
+    for message in messages_of(body):
+        if message.get("role") == "user":
+            count = 0
+        count += bool(message.get("tool_calls") or message.get("function_call"))
+    return count
+
+
+def tool_results(body: Json) -> list[str]:
+    """Give what the tools said since the user last spoke."""
+    results: list[str] = []
+    for message in messages_of(body):
+        if message.get("role") == "user":
+            results.clear()
+        elif message.get("role") in {"tool", "function"}:
+            results.append(str(message.get("content")))
+    return results
+
+
 def last_user_text(body: Json) -> str:
-    """Give the text of the last message of the user."""
+    """Give the text of the last message of the user, or the prompt that is to be completed."""
+    if "prompt" in body:
+        return str(body["prompt"])
     users = [message for message in messages_of(body) if message.get("role") == "user"]
     content: str | list[Json] = users[-1].get("content") or "" if users else ""
     return content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content)
@@ -37,6 +60,7 @@ def last_user_text(body: Json) -> str:
 def usage_of(body: Json, output_tokens: int) -> Json:
     """Count words as tokens."""
     prompt = sum(len(words(str(message.get("content") or ""))) for message in messages_of(body))
+    prompt += len(words(str(body.get("prompt") or "")))
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output_tokens,
@@ -58,6 +82,23 @@ def chunk(model: str, *, delta: Json, finish: str | None = None, index: int = 0)
 def usage_chunk(model: str, usage: Json) -> Json:
     """The chunk after the last, which has the usage."""
     return _envelope("chat.completion.chunk", model) | {"choices": [], "usage": usage}
+
+
+def text_chunk(model: str, *, text: str, finish: str | None = None, index: int = 0) -> Json:
+    """One chunk of a streamed completion of a text."""
+    return text_completion(model, [text], finish=finish, first=index)
+
+
+def text_completion(
+    model: str, texts: list[str], *, usage: Json | None = None, finish: str | None = "stop", first: int = 0
+) -> Json:
+    """Build a completion with a choice for each text."""
+    choices = [
+        {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
+        for index, text in enumerate(texts, start=first)
+    ]
+    answer = _envelope("text_completion", model) | {"choices": choices}
+    return answer | {"usage": usage} if usage else answer
 
 
 def completion(model: str, messages: list[Json], *, usage: Json | None, finish: str = "stop") -> Json:

@@ -1,12 +1,18 @@
-"""What the server does for which model name: `kind[:value][:key=value]...`.
+"""What the server does at `/chat/completions` and `/completions`, by model name: `kind[:value][:key=value]...`.
 
 Every kind that answers echoes the last message of the user, word by word, as often as `n` says. Kinds:
 
 - `echo` and any unknown name; `count:N[:batch=B]` N tokens at full speed, B of them a write (default 1);
   `slow:R[:count=N]` R tokens a second; `delay:S` waits S seconds before it answers; `empty` says nothing.
+- `tools:NAME{json};NAME{json}|NAME{json}` calls tools of these names with these arguments, offered or not: those
+  joined by `;` at once in one answer, those after a `|` when their results are there. After the last round it
+  answers with the results since the user's last message, joined by a blank; so too where the request offers no
+  tools. `tools-forever:NAME{json}` calls as long as tools are offered. Options, after the last call: `say=TEXT`
+  (text before the calls), `args=cut` (arguments that are no JSON), `usage=no`.
 - `reasoning`, `tools` (calls the first tool or function, echoes once a result is there), `tools:unasked` (one
   that nobody offered), `choices:N` (N of them whatever `n` says), `json[:bad]` (an object), `surrogate`
   (lone surrogates and a NUL), `refusal`.
+- `usage=no`, an option of every kind that answers, leaves the usage out.
 - Wire: `plain-json` (to a stream request too), `crlf` (and comments, several data lines), `trickle` (a byte a
   write), `gzip`, `no-usage`, `no-done` (a finish reason only), `no-finish` (`[DONE]` only), `linger` (never
   ends after `[DONE]`), `comments[:S]` (only comments, for S seconds).
@@ -17,7 +23,10 @@ Every kind that answers echoes the last message of the user, word by word, as of
 - Silence: `hang` (before the headers), `hang-headers` (after them), `hang-mid` (after two tokens),
   `hang-end[:drop]` (after the finish reason; or a reset there).
 
-Answers to 400, 401 and 403 repeat the key they were called with, as real servers do.
+At `/completions` the prompt stands for the message; kinds that are about roles, tools or reasoning mean nothing there.
+Other operations have docstrings of their own: `embeddings`, `media` (images, speech, transcription, the list of
+models) and `anthropic` (`/messages`). Answers to 400, 401 and 403 repeat the key they were called with, as
+real servers do.
 """
 
 import asyncio
@@ -29,7 +38,7 @@ import orjson
 
 from tests.fake_model import answers
 from tests.fake_model.faults import FAULTS
-from tests.fake_model.scripts import JSON, SSE, Behaviour, Script, begin, respond, send_chunk
+from tests.fake_model.scripts import JSON, SSE, Behaviour, Script, ToolCall, begin, respond, send_chunk
 from tests.fake_model.wire import Exchange
 
 
@@ -53,6 +62,10 @@ async def count(exchange: Exchange, script: Script) -> None:
     if not script.stream:
         text = "".join(f"word{index} " for index in range(number))
         return await respond(exchange, script, deltas=[{"content": text}])
+    if script.is_text:
+        return await respond(
+            exchange, script, deltas=[{"content": f"word{index} "} for index in range(number)]
+        )
     events = answers.counted(script.model, number)
     exchange.start(headers=SSE)
     for start in range(0, number, batch):
@@ -62,7 +75,7 @@ async def count(exchange: Exchange, script: Script) -> None:
         if start % BURST < batch:
             await asyncio.sleep(0)
     send_chunk(exchange, script, {}, finish="stop")
-    if answers.wants_usage(script.body):
+    if answers.wants_usage(script.body) and script.options.get("usage") != "no":
         usage = answers.usage_of(script.body, number)
         exchange.send(answers.event(answers.usage_chunk(script.model, usage)))
     exchange.send(answers.DONE)
@@ -113,6 +126,8 @@ async def refusal(exchange: Exchange, script: Script) -> None:
 
 
 async def tools(exchange: Exchange, script: Script) -> None:
+    if script.rounds:
+        return await scripted_tools(exchange, script)
     asked = script.body.get("tools")
     functions = [tool["function"] for tool in asked] if asked else script.body.get("functions")
     messages = answers.messages_of(script.body)
@@ -138,6 +153,44 @@ async def tools(exchange: Exchange, script: Script) -> None:
     ]
     message = {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": whole}]}
     return await respond(exchange, script, deltas=deltas, message=message, finish="tool_calls")
+
+
+async def scripted_tools(exchange: Exchange, script: Script) -> None:
+    calls = calls_due(script)
+    if not calls:
+        texts = answers.words(" ".join(answers.tool_results(script.body)))
+        return await respond(exchange, script, deltas=[{"content": text} for text in texts])
+    said = script.options.get("say", "")
+    number = answers.tool_rounds(script.body) + 1
+    deltas: list[dict[str, Any]] = [{"content": said}] if said else []
+    whole: list[dict[str, Any]] = []
+    for index, call in enumerate(calls):
+        named = {"id": f"call_{number}_{index + 1}", "type": "function"}
+        function = {"name": call.name, "arguments": call.arguments}
+        whole.append(named | {"function": function})
+        deltas.append({"tool_calls": [{"index": index} | named | {"function": function | {"arguments": ""}}]})
+        deltas += [
+            {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+            for piece in (call.arguments[:4], call.arguments[4:])
+            if piece
+        ]
+    message = {"content": said or None, "tool_calls": whole}
+    return await respond(exchange, script, deltas=deltas, message=message, finish="tool_calls")
+
+
+def calls_due(script: Script) -> tuple[ToolCall, ...]:
+    """Give the calls of this round; none where it is time to answer."""
+    number = answers.tool_rounds(script.body)
+    offered = bool(script.body.get("tools")) and script.body.get("tool_choice") != "none"
+    if not offered:
+        return ()
+    if script.kind == "tools-forever":
+        calls = script.rounds[number % len(script.rounds)]
+    else:
+        calls = script.rounds[number] if number < len(script.rounds) else ()
+    if script.options.get("args") == "cut":
+        return tuple(ToolCall(call.name, call.arguments[:-1]) for call in calls)
+    return calls
 
 
 async def choices(exchange: Exchange, script: Script) -> None:
@@ -175,6 +228,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "reasoning": reasoning,
     "refusal": refusal,
     "tools": tools,
+    "tools-forever": scripted_tools,
     "choices": choices,
     "json": json_answer,
     "surrogate": surrogate,

@@ -4,10 +4,13 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from time import monotonic
+from typing import Final
 
-from tests.fake_model import answers, behaviours, embeddings, scripts
+from tests.fake_model import answers, anthropic, behaviours, embeddings, media, scripts
+from tests.fake_model.scripts import Behaviour
 from tests.fake_model.wire import Connection, Exchange, Received
 
 
@@ -100,17 +103,13 @@ class FakeModel:
             return scripts.reply_json(exchange, self._state(reset=received.method == "DELETE"))
         self.requests.append(received)
         self._changed.set()
-        play = behaviours.play
-        if received.path.endswith("/embeddings"):
-            play = embeddings.play
-        elif not received.path.endswith("/chat/completions"):
-            play = None
-        if received.method != "POST" or play is None:
+        play = _operation(received)
+        if play is None:
             missing = answers.error(
                 f"No route {received.method} {received.path}.", kind="invalid_request_error"
             )
             return scripts.reply_json(exchange, missing, status=404)
-        body = received.body
+        body: answers.Json = received.body or {}
         name = self._queue.popleft() if self._queue else str(body.get("model", ""))
         script = scripts.parse(name, body)
         if "times" in script.options and self._answers_this_time(name, int(script.options["times"])):
@@ -126,7 +125,7 @@ class FakeModel:
             "open_calls": self.open_calls - 1,
             "connections": self.connections,
             "aborted": len(self.aborted),
-            "requests": [asdict(received) for received in self.requests],
+            "requests": [received.as_json() for received in self.requests],
         }
         if reset:
             self.requests.clear()
@@ -143,6 +142,30 @@ class FakeModel:
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=5)
         await self.until(lambda: not self._connections)
+
+
+_OPERATIONS: Final[dict[str, Behaviour]] = {
+    "POST /chat/completions": behaviours.play,
+    "POST /completions": behaviours.play,
+    "POST /embeddings": embeddings.play,
+    "POST /messages": anthropic.play,
+    "POST /images/generations": partial(media.play, media.images),
+    "POST /audio/speech": partial(media.play, media.speech),
+    "POST /audio/transcriptions": partial(media.play, media.transcription),
+    "POST /audio/translations": partial(media.play, media.transcription),
+    "GET /models": partial(media.play, media.models),
+}
+
+
+def _operation(received: Received) -> Behaviour | None:
+    """Find what answers a request, whatever comes before the operation in its path."""
+    path = received.path.partition("?")[0]
+    found = [
+        operation
+        for operation in _OPERATIONS
+        if received.method == operation.partition(" ")[0] and path.endswith(operation.partition(" ")[2])
+    ]
+    return _OPERATIONS[max(found, key=len)] if found else None
 
 
 @asynccontextmanager

@@ -4,11 +4,13 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol, cast
 
 import orjson
+
+from tests.fake_model.forms import Upload, read_form
 
 _REASONS = {200: "OK", 302: "Found", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
@@ -22,9 +24,16 @@ class Received:
     headers: dict[str, str]
     """By lower-case name."""
     body: Any
-    """The JSON, or None where there was none."""
+    """The JSON, any other text, or the text fields of a form by name; None where there was none."""
     at: float
     """`time.monotonic()` when it was whole."""
+    files: dict[str, Upload] = field(default_factory=dict[str, Upload])
+    """The files of a form, by the name of their field."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as `GET /state` shows it; of files, their sizes."""
+        fields = {name: getattr(self, name) for name in ("method", "path", "headers", "body", "at")}
+        return fields | {"files": {name: len(upload.data) for name, upload in self.files.items()}}
 
 
 class Exchange:
@@ -109,9 +118,14 @@ def parse_request(buffer: bytearray) -> Received | None:
     body = bytes(buffer[head_end + 4 : body_end])
     del buffer[:body_end]
     method, path, _ = request_line.split(" ")
-    return Received(
-        method=method, path=path, headers=headers, body=orjson.loads(body) if body else None, at=monotonic()
-    )
+    fields: Any = None
+    files: dict[str, Upload] = {}
+    if headers.get("content-type", "").startswith("multipart/form-data"):
+        fields, files = read_form(body, headers["content-type"])
+    elif body:
+        is_json = "json" in headers.get("content-type", "json")
+        fields = orjson.loads(body) if is_json else body.decode()
+    return Received(method=method, path=path, headers=headers, body=fields, at=monotonic(), files=files)
 
 
 def _reset(transport: asyncio.Transport) -> None:

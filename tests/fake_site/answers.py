@@ -21,8 +21,9 @@ def reply(
 
     async def play(exchange: Exchange) -> None:
         exchange.start(status, headers=headers, length=None if chunked else len(data))
-        for start in range(0, len(data), 65_536):
-            exchange.send(data[start : start + 65_536])
+        sent = b"" if exchange.received.method == "HEAD" else data
+        for start in range(0, len(sent), 65_536):
+            exchange.send(sent[start : start + 65_536])
             await exchange.drain()
         exchange.end()
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from llmstack_api.llm import call
-from llmstack_api.llm.catalog import ChatModels, open_chat_models
+from llmstack_api.llm.catalog import NO_PROVIDERS, AccountModels, Models, open_models
 from llmstack_api.outbound import parse_egress
 from llmstack_api.settings import Settings
 from tests.fake_model import FakeModel, fake_model_server
@@ -28,17 +28,28 @@ async def model() -> AsyncGenerator[FakeModel]:
 @pytest.fixture
 def settings(model: FakeModel) -> Settings:
     return Settings.load(
-        openai_base_url=model.base_url, openai_api_key=KEY, model_idle_timeout=0.4, _env_file=None
+        openai_base_url=model.base_url,
+        openai_api_key=KEY,
+        anthropic_base_url=model.base_url,
+        anthropic_api_key=KEY,
+        model_idle_timeout=0.4,
+        _env_file=None,
     )
 
 
 @pytest.fixture
-async def chat(settings: Settings) -> AsyncGenerator[ChatModels]:
-    async with open_chat_models(settings, parse_egress("127.0.0.0/8")) as models:
-        yield models
+async def models(settings: Settings) -> AsyncGenerator[Models]:
+    async with open_models(settings, parse_egress("127.0.0.0/8")) as opened:
+        yield opened
 
 
 @pytest.fixture
-def talk(chat: ChatModels) -> Talk:
+def chat(models: Models) -> AccountModels:
+    """The models of an account without providers of its own."""
+    return models.of(NO_PROVIDERS)
+
+
+@pytest.fixture
+def talk(chat: AccountModels) -> Talk:
     """Begin a conversation with the model of a name."""
     return lambda name: Conversation(chat, name)

@@ -1,5 +1,6 @@
 """A provider's refusals in our errors, and its words without secrets."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -56,16 +57,16 @@ def test_a_busy_provider_always_says_when_to_come_back() -> None:
     ],
 )
 def test_a_providers_words_are_marked_as_its_own(body: bytes, words: str) -> None:
-    assert own_words(body, key=None) == f' It said: "{words}"'
+    assert own_words(body, secrets=()) == f' It said: "{words}"'
 
 
 @pytest.mark.parametrize("body", [b"", b"  \n", b"null", b"<html><h1>502</h1></html>"])
 def test_where_a_provider_said_nothing_nothing_is_told(body: bytes) -> None:
-    assert own_words(body, key=None) == ""
+    assert own_words(body, secrets=()) == ""
 
 
 def test_words_are_short() -> None:
-    words = own_words(b"x" * 10_000, key=None)
+    words = own_words(b"x" * 10_000, secrets=())
     assert len(words) < 320
     assert words.endswith('…"')
 
@@ -86,7 +87,7 @@ def test_words_are_short() -> None:
     ],
 )
 def test_no_secret_is_in_a_providers_words(said: str) -> None:
-    words = own_words({"error": {"message": said}}, key=KEY)
+    words = own_words({"error": {"message": said}}, secrets=[KEY])
     assert "***" in words
     for secret in (KEY, "secret-key", "abc.def", "abcdefghijk", "mnop", "0123456789abc"):
         assert secret not in words
@@ -94,7 +95,7 @@ def test_no_secret_is_in_a_providers_words(said: str) -> None:
 
 @pytest.mark.parametrize("start", range(8192 - len(KEY), 8193))
 def test_a_key_that_is_cut_in_two_is_not_shown(start: int) -> None:
-    words = own_words((" " * start + KEY).encode(), key=KEY)
+    words = own_words((" " * start + KEY).encode(), secrets=[KEY])
     assert words in {"", ' It said: "***"'}
 
 
@@ -102,9 +103,9 @@ def test_words_are_found_however_deep_they_are_and_nonsense_is_passed_over() -> 
     nested: object = "deep"
     for _ in range(3):
         nested = {"error": nested}
-    assert own_words(nested, key=None) == ' It said: "deep"'
-    assert own_words(b'{"error":' * 400 + b"1" + b"}" * 400, key=None) == ""
-    assert own_words({"error": {1: "x"}}, key="abc") == ""
+    assert own_words(nested, secrets=()) == ' It said: "deep"'
+    assert own_words(b'{"error":' * 400 + b"1" + b"}" * 400, secrets=()) == ""
+    assert own_words({"error": {1: "x"}}, secrets=["abc"]) == ""
 
 
 def test_a_key_is_in_no_repr() -> None:
@@ -135,3 +136,16 @@ def test_retry_after_is_read_or_passed_over(value: str | None, seconds: float | 
 def test_retry_after_may_be_a_date() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     assert 27 < (parse_retry_after(soon) or 0) <= 30
+
+
+@pytest.mark.parametrize("status", [429, 529])
+def test_a_busy_server_is_asked_for_patience(status: int) -> None:
+    error = refused(ENDPOINT, status, body=b"", retry_after=3.0)
+    assert isinstance(error, ProviderBusyError)
+    assert error.retry_after == 3.0
+
+
+def test_an_accounts_headers_are_not_passed_on_either() -> None:
+    endpoint = replace(ENDPOINT, further_headers={"X-Secret": "open-sesame", "X-Team": "blue"})
+    error = refused(endpoint, 400, body=b"open-sesame is wrong for blue", retry_after=None)
+    assert str(error).endswith('"*** is wrong for blue"')

@@ -10,7 +10,7 @@ import pytest
 
 from llmstack_api.engine.ports import ChatDelta, ChatRequest
 from llmstack_api.errors import ProviderFailedError, ProviderTimeoutError
-from llmstack_api.llm.catalog import ChatModels, open_chat_models
+from llmstack_api.llm.catalog import NO_PROVIDERS, AccountModels, open_models
 from llmstack_api.outbound import Egress
 from llmstack_api.settings import Settings
 from tests.fake_model import FakeModel
@@ -49,23 +49,25 @@ def deaf_server() -> Generator[str]:
 async def test_a_server_that_does_not_accept_is_given_up(settings: Settings) -> None:
     with deaf_server() as address:
         deaf = settings.model_copy(update={"openai_base_url": address})
-        async with open_chat_models(deaf, Egress()) as chat, asyncio.timeout(5):
+        async with open_models(deaf, Egress()) as models, asyncio.timeout(5):
             with pytest.raises(ProviderTimeoutError):
-                await chat.chat(ChatRequest(provider="openai", model="m", messages=[]), _ignore)
+                await models.of(NO_PROVIDERS).chat(
+                    ChatRequest(provider="openai", model="m", messages=[]), _ignore
+                )
 
 
 async def test_cancelling_while_connecting_leaves_nothing_behind(settings: Settings) -> None:
     with deaf_server() as address:
         deaf = settings.model_copy(update={"openai_base_url": address, "model_idle_timeout": 30})
-        async with open_chat_models(deaf, Egress()) as chat:
+        async with open_models(deaf, Egress()) as models:
             before = asyncio.all_tasks()
             request = ChatRequest(provider="openai", model="m", messages=[])
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(chat.chat(request, _ignore), 0.1)
+                await asyncio.wait_for(models.of(NO_PROVIDERS).chat(request, _ignore), 0.1)
             assert asyncio.all_tasks() == before
 
 
-async def test_a_slow_reader_is_no_silence_of_the_server(model: FakeModel, chat: ChatModels) -> None:
+async def test_a_slow_reader_is_no_silence_of_the_server(model: FakeModel, chat: AccountModels) -> None:
     released = asyncio.Event()
     texts: list[str] = []
 
@@ -113,7 +115,7 @@ async def test_cancelling_leaves_the_server_at_once_and_nothing_behind(
     assert {other for other in asyncio.all_tasks() - before if "FakeModel" not in repr(other)} == set()
 
 
-async def test_a_receiver_that_fails_leaves_the_server_too(model: FakeModel, chat: ChatModels) -> None:
+async def test_a_receiver_that_fails_leaves_the_server_too(model: FakeModel, chat: AccountModels) -> None:
     async def fail(deltas: list[ChatDelta]) -> None:
         raise LookupError(deltas[0].text)
 
@@ -123,7 +125,7 @@ async def test_a_receiver_that_fails_leaves_the_server_too(model: FakeModel, cha
 
 
 async def test_a_provider_error_of_the_receiver_is_not_lost_when_the_answer_is_whole(
-    chat: ChatModels,
+    chat: AccountModels,
 ) -> None:
     async def fail(deltas: list[ChatDelta]) -> None:
         raise ProviderFailedError(deltas[0].text)
@@ -133,7 +135,7 @@ async def test_a_provider_error_of_the_receiver_is_not_lost_when_the_answer_is_w
             await chat.chat(ChatRequest(provider="openai", model=name, messages=[]), fail)
 
 
-async def test_a_timeout_of_the_receiver_is_not_the_servers(chat: ChatModels) -> None:
+async def test_a_timeout_of_the_receiver_is_not_the_servers(chat: AccountModels) -> None:
     async def fail(deltas: list[ChatDelta]) -> None:
         raise TimeoutError(deltas[0].text)
 

@@ -16,8 +16,8 @@ from llmstack_api.errors import (
     ProviderTimeoutError,
     RunError,
 )
-from llmstack_api.llm import call, openai_compatible, sse
-from llmstack_api.llm.catalog import ChatModels, open_chat_models
+from llmstack_api.llm import answering, call, sse
+from llmstack_api.llm.catalog import NO_PROVIDERS, AccountModels, open_models
 from llmstack_api.outbound import Egress
 from llmstack_api.settings import Settings
 from tests.fake_model import FakeModel
@@ -210,7 +210,7 @@ async def test_an_event_without_end_is_cut(talk: Talk, name: str, monkeypatch: p
 
 
 async def test_an_answer_in_one_piece_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_compatible, "MAX_ANSWER", 500_000)
+    monkeypatch.setattr(answering, "MAX_ANSWER", 500_000)
     await talk("big-json:400000").ask(stream=False)
     with pytest.raises(ProviderFailedError, match="too large"):
         await talk("big-json:600000").ask(stream=False)
@@ -294,13 +294,13 @@ async def test_a_server_that_is_not_there_is_unreachable(settings: Settings) -> 
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         nowhere = settings.model_copy(update={"openai_base_url": address})
-        async with open_chat_models(nowhere, Egress()) as chat:
+        async with open_models(nowhere, Egress()) as models:
             request = ChatRequest(provider="openai", model="m", messages=[])
             with (
                 capture_logs() as logs,
                 pytest.raises(ProviderFailedError, match="cannot be reached") as failed,
             ):
-                await chat.chat(request, _ignore)
+                await models.of(NO_PROVIDERS).chat(request, _ignore)
     _assert_no_key(failed.value)
     [line] = logs
     assert line["event"] == "model_connection_failed"
@@ -308,7 +308,7 @@ async def test_a_server_that_is_not_there_is_unreachable(settings: Settings) -> 
     assert KEY not in repr(logs)
 
 
-async def test_a_request_that_is_no_json_is_the_apps_fault(chat: ChatModels) -> None:
+async def test_a_request_that_is_no_json_is_the_apps_fault(chat: AccountModels) -> None:
     request = ChatRequest(provider="openai", model="m", messages=[{"role": "user", "content": "\ud800"}])
     with pytest.raises(ProcessorInputError):
         await chat.chat(request, _ignore)

@@ -6,70 +6,33 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmstack_api.engine.output import StepOutput
-from llmstack_api.engine.ports import Json, JsonObject, Ports, Usage
-from llmstack_api.engine.processor import FieldPath, StepContext, StepMemory
+from llmstack_api.engine.ports import Json, JsonObject, Usage
+from llmstack_api.engine.processor import StepMemory
 from llmstack_api.errors import (
     AddressRefusedError,
+    AnswerMismatchError,
     ProcessorInputError,
     ProviderFailedError,
     ProviderNotConfiguredError,
     ProviderRefusedError,
     StepTimeoutError,
 )
-from llmstack_api.llm.catalog import open_chat_models
+from llmstack_api.llm.catalog import open_models
 from llmstack_api.outbound import Egress
-from llmstack_api.processors.openai_chatgpt import ChatGPT, ChatGPTConfig, ChatGPTInput
+from llmstack_api.processors.openai_chatgpt import ChatGPT, ChatGPTConfig
 from llmstack_api.settings import Settings
 from tests.fake_model import FakeModel, fake_model_server
+from tests.ports import make_ports
+from tests.processors.step import Step
 
 HELLO = {"role": "user", "content": "Hello there"}
 
 
-class Step:
-    """Runs the processor as the runner would, and keeps what it emits."""
-
-    def __init__(self, ports: Ports, model: FakeModel) -> None:
-        self._ports = ports
-        self._model = model
-        self.chunks: list[tuple[FieldPath, str]] = []
-        self.usages: list[Usage] = []
-        self.output = StepOutput(ChatGPT.aliases)
-        self.memory = StepMemory()
+class ChatGPTStep(Step):
+    """A step of `openai/chatgpt` that says hello where nothing else is said."""
 
     async def run(self, config: JsonObject | None = None, **values: Any) -> JsonObject:
-        """Run once; return the output document."""
-        values.setdefault("messages", [HELLO])
-        processor = ChatGPT(
-            ChatGPTInput.model_validate(values),
-            ChatGPTConfig.model_validate(config or {}),
-            StepContext(step_id="step", ports=self._ports, memory=self.memory),
-        )
-        await processor.run(self)
-        return self.output.document()
-
-    @property
-    def sent(self) -> JsonObject:
-        """The body of the newest call of the model."""
-        return self._model.last.body
-
-    async def chunk(self, path: str | FieldPath, text: str) -> None:
-        """See `Emit`."""
-        place = (path,) if isinstance(path, str) else path
-        self.chunks.append((place, text))
-        self.output.append_text(place, text)
-
-    async def item(self, path: str | FieldPath, element: Json) -> None:
-        """See `Emit`."""
-        self.output.append_item((path,) if isinstance(path, str) else path, element)
-
-    async def value(self, path: str | FieldPath, value: Json) -> None:
-        """See `Emit`."""
-        self.output.set((path,) if isinstance(path, str) else path, value)
-
-    def usage(self, usage: Usage) -> None:
-        """See `Emit`."""
-        self.usages.append(usage)
+        return await super().run(config, **{"messages": [HELLO], **values})
 
 
 @pytest.fixture
@@ -79,12 +42,12 @@ async def model() -> AsyncGenerator[FakeModel]:
 
 
 @pytest.fixture
-async def step(model: FakeModel) -> AsyncGenerator[Step]:
+async def step(model: FakeModel) -> AsyncGenerator[ChatGPTStep]:
     settings = Settings.load(
         openai_base_url=model.base_url, openai_api_key="sk-operators-key", _env_file=None
     )
-    async with open_chat_models(settings, Egress()) as chat:
-        yield Step(Ports(chat=chat), model)
+    async with open_models(settings, Egress()) as models:
+        yield ChatGPTStep(ChatGPT, make_ports(chat=models.of({})), model)
 
 
 async def test_an_answer_streams_and_has_every_field_at_its_end(step: Step) -> None:
@@ -305,8 +268,8 @@ async def test_a_schema_is_sent_and_the_answer_parsed(step: Step) -> None:
     assert step.sent["response_format"]["json_schema"]["name"] == "response"
 
 
-async def test_an_answer_that_is_not_the_json_asked_for_is_the_providers_failure(step: Step) -> None:
-    with pytest.raises(ProviderFailedError, match="response_schema"):
+async def test_an_answer_that_is_not_the_json_asked_for_is_a_mismatch(step: Step) -> None:
+    with pytest.raises(AnswerMismatchError, match="response_schema"):
         await step.run({"model": "json:bad", "response_schema": {"type": "object"}})
 
 

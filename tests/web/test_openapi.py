@@ -195,8 +195,16 @@ def test_common_headers_are_described_once() -> None:
 def test_the_run_endpoints_show_code() -> None:
     for path in ("/api/apps/{app_uuid}/run", "/api/apps/{app_uuid}/run/{session_id}"):
         samples = document()["paths"][path]["post"]["x-codeSamples"]
-        assert [sample["label"] for sample in samples] == ["curl", "Python"]
-        compile(samples[1]["source"], "sample", "exec")
+        assert [sample["label"] for sample in samples] == [
+            "curl",
+            "Python",
+            "curl with a file",
+            "requests with a file",
+        ]
+        for sample in samples:
+            assert sample["lang"] in ("Shell", "Python")
+            if sample["lang"] == "Python":
+                compile(sample["source"], "sample", "exec")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])

@@ -1,11 +1,14 @@
 """Writes apps as the API answers them: as their authors wrote them, with the defaults filled in."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import cast
 
 import orjson
 
 from llmstack_api.apps.service import StoredApp
+from llmstack_api.apps.templates import Template, needs_of
+from llmstack_api.engine.plan import Registry
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.strict import is_absent
 from llmstack_api.errors import Fault
@@ -25,6 +28,20 @@ def app_json(app: StoredApp) -> JsonObject:
 def saved_app_json(app: StoredApp, warnings: Sequence[Fault]) -> JsonObject:
     """Return an app as the API answers a save."""
     return {**app_json(app), "warnings": [{"loc": item.loc, "msg": item.msg} for item in warnings]}
+
+
+def template_json(template: Template, registry: Registry) -> JsonObject:
+    """Return a template as the API answers it."""
+    filled = _with_defaults(template.definition)
+    return {
+        "slug": template.slug,
+        "name": filled["name"],
+        "description": filled.get("description", ""),
+        "type_slug": filled["type_slug"],
+        "needs": asdict(needs_of(template.definition, registry)),
+        "input_fields": filled["input_fields"],
+        "definition": template.definition,
+    }
 
 
 def dump(value: Json) -> bytes:

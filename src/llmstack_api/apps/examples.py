@@ -117,3 +117,14 @@ PROCESSORS: Json = [
         "output": {"type": "object", "properties": {"output_str": {"type": "string", "default": ""}}},
     }
 ]
+
+TEMPLATE: JsonObject = {
+    "slug": "echo",
+    "name": ECHO["name"],
+    "description": ECHO["description"],
+    "type_slug": "web",
+    "needs": {"model": False, "datasource": False, "web_search": False},
+    "input_fields": ECHO["input_fields"],
+    "definition": ECHO,
+}
+TEMPLATES: Json = [TEMPLATE]

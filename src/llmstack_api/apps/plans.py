@@ -10,7 +10,8 @@ from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from llmstack_api.apps.service import NO_SUCH_APP
-from llmstack_api.engine.graph import Plan, Registry, compile_app
+from llmstack_api.engine.graph import compile_app
+from llmstack_api.engine.plan import Plan, Registry
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import AppNotFoundError, InvalidDefinitionError
 from llmstack_api.models import App, AppVersion

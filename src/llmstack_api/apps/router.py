@@ -1,5 +1,6 @@
 """The app endpoints: definitions, their versions and schemas, and the processors they are made of."""
 
+from functools import partial
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from fastapi import Body, Header, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from llmstack_api.apps import examples, saving, service
-from llmstack_api.apps.answers import app_json, dump, saved_app_json
+from llmstack_api.apps.answers import app_json, dump, saved_app_json, template_json
 from llmstack_api.apps.plans import compile_saved
 from llmstack_api.apps.saving import Warnings
 from llmstack_api.apps.schemas import (
@@ -18,9 +19,11 @@ from llmstack_api.apps.schemas import (
     ProcessorOut,
     SavedAppOut,
     SchemaOf,
+    TemplateOut,
     VersionOut,
 )
 from llmstack_api.apps.service import StoredApp
+from llmstack_api.apps.templates import find_template, load_templates
 from llmstack_api.apps.yaml import dump_yaml, load_yaml
 from llmstack_api.engine.definition import AppDefinition
 from llmstack_api.engine.ports import Json, JsonObject
@@ -29,7 +32,15 @@ from llmstack_api.web.accept import prefers
 from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import Answer, Claim, ClaimDep, once
 from llmstack_api.web.json import parse_json
-from llmstack_api.web.paging import DEFAULT_LIMIT, LINK_HEADER, MAX_LIMIT, Page, PageDep, cut
+from llmstack_api.web.paging import (
+    BLANK_IS_ABSENT,
+    DEFAULT_LIMIT,
+    LINK_HEADER,
+    MAX_LIMIT,
+    Page,
+    PageDep,
+    cut,
+)
 from llmstack_api.web.problems import problems
 from llmstack_api.web.routing import JSON, ApiRoute, BodyReader, api_router
 
@@ -100,7 +111,7 @@ async def create_app(
     The definition is checked as a whole: every fault of it is in the answer's `errors`, each with its place,
     such as `processors[1].input.question`. What was saved runs. What in it has no effect is in `warnings`.
     """
-    warnings = await saving.check(definition, resources)
+    warnings = await saving.check(definition, resources, account_id=caller.account_id)
     answer, replayed = await resources.db.write(
         _create, claim, account_id=caller.account_id, definition=definition, warnings=warnings
     )
@@ -137,6 +148,58 @@ async def list_apps(
     apps, filled = await db.read(service.list_apps, account_id=caller.account_id, page=page)
     shown = cut(apps, filled, request, response)
     return Response(dump([app_json(app) for app in shown]), headers=response.headers, media_type=JSON)
+
+
+@router.get(
+    "/apps/templates",
+    tags=["Apps"],
+    summary="List app templates",
+    response_model=list[TemplateOut],
+    responses={200: _example(examples.TEMPLATES, "Templates, by their slugs."), **problems(401, 403)},
+)
+async def list_templates(resources: ResourcesDep) -> Response:
+    """Return apps to begin with: each definition can be posted to `/api/apps` as it is, or after changes."""
+    templates = await to_thread.run_sync(load_templates)
+    return Response(
+        dump([template_json(template, resources.registry) for template in templates.values()]),
+        media_type=JSON,
+    )
+
+
+@router.get(
+    "/apps/templates/{slug}",
+    tags=["Apps"],
+    summary="Get an app template",
+    response_model=TemplateOut,
+    responses={
+        200: {
+            "description": "The template; as YAML, its definition with the comments that explain it.",
+            "content": {
+                JSON: {"example": examples.TEMPLATE},
+                YAML: {"schema": {"type": "string"}, "example": examples.ECHO_YAML},
+            },
+        },
+        **problems(401, 403, 404, 422),
+    },
+)
+async def get_template(
+    slug: Annotated[str, Path(description="The template's `slug`.", examples=["echo"])],
+    resources: ResourcesDep,
+    datasource: Annotated[
+        UUID | None,
+        BLANK_IS_ABSENT,
+        Query(description="Id of a datasource to be filled in, where the app needs one."),
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Return an app to begin with.
+
+    With `Accept: application/yaml` its definition comes as a file with comments, to be read and changed.
+    """
+    template = await to_thread.run_sync(partial(find_template, slug, datasource=datasource))
+    if prefers(accept, YAML_TYPES):
+        return Response(template.text, media_type=YAML)
+    return Response(dump(template_json(template, resources.registry)), media_type=JSON)
 
 
 @router.get(

@@ -10,9 +10,10 @@ from anyio import to_thread
 
 from llmstack_api.apps import service
 from llmstack_api.apps.answers import app_json, dump
+from llmstack_api.apps.references import check_references
 from llmstack_api.apps.service import StoredApp
 from llmstack_api.egress import check_url
-from llmstack_api.engine.definition import AppDefinition
+from llmstack_api.engine.definition import MAX_FINDINGS, AppDefinition, Findings
 from llmstack_api.engine.graph import compile_app
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.reading import APP_WITHOUT_EFFECT
@@ -45,17 +46,33 @@ _changing: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 """Changes of one app take turns in this process; those of other replicas are found out by the version."""
 
 
-async def check(definition: Json, resources: Resources) -> Warnings:
-    """Check a definition as a whole; return what in it has no effect.
+async def check(
+    definition: Json, resources: Resources, *, account_id: UUID, app_id: UUID | None = None
+) -> Warnings:
+    """Check a definition as a whole; return what in it has no effect. `app_id` is the app that it will be.
 
     Raises:
         BodyTooLargeError: it is larger than a definition may be.
         InvalidDefinitionError: it cannot run; every fault is named.
     """
-    return await to_thread.run_sync(_check, definition, resources)
+    findings = await to_thread.run_sync(_compile, definition, resources)
+    if findings.references:
+        findings.faults += await resources.db.read(
+            check_references,
+            findings.references[:MAX_FINDINGS],
+            account_id=account_id,
+            app_id=app_id,
+            registry=resources.registry,
+        )
+    if findings.faults:
+        first = findings.faults[0]
+        raise InvalidDefinitionError(
+            f"{first.loc}: {first.msg}" if first.loc else first.msg, faults=tuple(findings.faults)
+        )
+    return tuple(findings.warnings)
 
 
-def _check(definition: Json, resources: Resources) -> Warnings:
+def _compile(definition: Json, resources: Resources) -> Findings:
     check_size(len(orjson.dumps(definition)))
     _, findings = compile_app(definition, resources.registry)
     for loc, address in findings.addresses:
@@ -63,12 +80,7 @@ def _check(definition: Json, resources: Resources) -> Warnings:
             check_url(address, resources.egress)
         except AddressRefusedError as error:
             findings.fault(loc, str(error))
-    if findings.faults:
-        first = findings.faults[0]
-        raise InvalidDefinitionError(
-            f"{first.loc}: {first.msg}" if first.loc else first.msg, faults=tuple(findings.faults)
-        )
-    return tuple(findings.warnings)
+    return findings
 
 
 def check_size(size: int) -> None:
@@ -96,7 +108,7 @@ async def _change_app(
     for _ in range(ATTEMPTS):
         current = await db.read(service.get_app, account_id=account_id, app_id=app_id)
         definition = changed(current.definition, _without_servers_keys(changes, current))
-        warnings = await check(definition, resources)
+        warnings = await check(definition, resources, account_id=account_id, app_id=app_id)
         if _canonical(definition) == _canonical(current.definition):
             return current, warnings
         saved = await db.write(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from llmstack_api.engine.definition import NAME, AppDefinition
+from llmstack_api.engine.definition import NAME, AppDefinition, InputField
 
 
 class SchemaOf:
@@ -80,3 +80,31 @@ class ProcessorOut(BaseModel):
     input: dict[str, Any]
     config: dict[str, Any]
     output: dict[str, Any]
+
+
+class NeedsOut(BaseModel):
+    """What has to be there before an app can do its work."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    model: bool
+    """A model provider, see `GET /api/providers`."""
+    datasource: bool
+    """A datasource, see `POST /api/datasources`."""
+    web_search: bool
+    """A search engine, which the operator sets."""
+
+
+class TemplateOut(BaseModel):
+    """An app to begin with."""
+
+    slug: str
+    """Names the template."""
+    name: str
+    description: str
+    type_slug: str
+    needs: NeedsOut
+    input_fields: list[InputField]
+    """What a run of the app takes."""
+    definition: dict[str, Any]
+    """To be posted to `/api/apps` as it is, or after changes."""

@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from llmstack_api.cli.arguments import USAGE_EXIT, parse
@@ -79,6 +80,30 @@ def _token_revoke(*, token_id: UUID) -> int:
     return 0
 
 
+def _apps_apply(*, files: list[Path], name: str | None, app_id: UUID | None) -> int:
+    from llmstack_api.cli import apps  # noqa: PLC0415 # see above
+
+    return apps.apply(files, name=name, app_id=app_id)
+
+
+def _apps_diff(*, file: Path, name: str | None, app_id: UUID | None) -> int:
+    from llmstack_api.cli import apps  # noqa: PLC0415 # see above
+
+    return apps.diff(file, name=name, app_id=app_id)
+
+
+def _apps_export(*, app: str, output: Path | None, form: Literal["yaml", "json"]) -> int:
+    from llmstack_api.cli import apps  # noqa: PLC0415 # see above
+
+    return apps.export(app, output=output, form=form)
+
+
+def _apps_run(app: str, **options: Any) -> int:  # noqa: ANN401 # those of `apps.run`, which types them
+    from llmstack_api.cli import apps  # noqa: PLC0415 # see above
+
+    return apps.run(app, **options)
+
+
 def _demo(*, model: str | None) -> int:
     from llmstack_api.cli import demo  # noqa: PLC0415 # see above
 
@@ -106,6 +131,10 @@ _COMMANDS: Final[dict[str, Callable[..., int]]] = {
     "token create": _token_create,
     "token list": _token_list,
     "token revoke": _token_revoke,
+    "apps apply": _apps_apply,
+    "apps diff": _apps_diff,
+    "apps export": _apps_export,
+    "apps run": _apps_run,
     "demo": _demo,
     "doctor": _doctor,
 }

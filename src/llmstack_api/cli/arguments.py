@@ -1,11 +1,13 @@
 """What the commands take, and their help."""
 
 import argparse
+import json
 import re
 import textwrap
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, NoReturn
+from pathlib import Path
+from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 from llmstack_api import __version__
@@ -99,6 +101,16 @@ def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     )
     revoke.add_argument("token_id", type=_uuid, metavar="ID", help="the ID that 'token list' shows")
 
+    apps = commands.add_parser(
+        "apps",
+        **_help(
+            "keep apps as files, and run them",
+            "Speaks to the server at LLMSTACK_URL (default: http://127.0.0.1:3000) with the token in "
+            "LLMSTACK_TOKEN.",
+        ),
+    )
+    _add_apps(apps)
+
     demo = commands.add_parser(
         "demo",
         **_help(
@@ -122,6 +134,90 @@ def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     if "action" in given:
         given["command"] = f"{given['command']} {given.pop('action')}"
     return given
+
+
+def _add_apps(apps: argparse.ArgumentParser) -> None:
+    actions = apps.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
+
+    apply = actions.add_parser(
+        "apply",
+        **_help(
+            "make the server's apps what files say",
+            "Creates each app, or changes it where it differs: as a whole, so keys that are not in the file go. "
+            "An app is found by the id that --id or the file's 'uuid' names, else by its name. The same files "
+            "applied again change nothing. The exit code is 0, or 1 where an app was not accepted.",
+        ),
+    )
+    apply.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="YAML or JSON, or a folder of such files"
+    )
+    _add_which(apply)
+
+    diff = actions.add_parser(
+        "diff",
+        **_help(
+            "show what 'apply' would change",
+            "Prints a unified diff from the server's app to the file. The exit code is 0 where they are the "
+            "same, 1 where they differ, 2 where that cannot be told.",
+        ),
+    )
+    diff.add_argument("file", type=Path, metavar="FILE", help="YAML or JSON")
+    _add_which(diff)
+
+    export = actions.add_parser(
+        "export", **_help("print an app as it was written", "Prints what 'apply' takes.")
+    )
+    export.add_argument("app", metavar="APP", help="id or name")
+    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it to this file")
+    export.add_argument(
+        "--format", dest="form", choices=("yaml", "json"), default="yaml", help="default: yaml"
+    )
+
+    run = actions.add_parser(
+        "run",
+        **_help(
+            "run an app and show what it makes",
+            "Streams the output to standard output, with headings where it has several keys; how the run ended "
+            "goes to standard error. A file is applied first. Ctrl-C ends the run. The exit code is 0 where the "
+            "run succeeded, else 1.",
+        ),
+    )
+    run.add_argument("app", metavar="APP", help="id, name, or file")
+    run.add_argument(
+        "--input",
+        dest="inputs",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="KEY=VALUE",
+        help="value of an input field; once for each",
+    )
+    run.add_argument(
+        "--input-json",
+        type=_object,
+        default={},
+        metavar="TEXT",
+        help="values of input fields, as a JSON object",
+    )
+    run.add_argument(
+        "--file",
+        dest="files",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="KEY=PATH",
+        help="file for an input field; a field of text gets its text",
+    )
+    run.add_argument("--session", metavar="ID", help="session to go on with, or to begin")
+    run.add_argument(
+        "--json", dest="as_json", action="store_true", help="print the answer as JSON once it is whole"
+    )
+
+
+def _add_which(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--name", type=_name, help="name of the app, in place of the file's")
+    which.add_argument("--id", dest="app_id", type=_app_id, help="id of the app")
 
 
 def _help(summary: str, text: str) -> dict[str, Any]:
@@ -172,6 +268,30 @@ def _duration(text: str) -> timedelta:
             f"{text!r} is over ten years; leave it out for a token without an end"
         )
     return duration
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"this is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("must be a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _app_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no id of an app") from None
 
 
 def _uuid(text: str) -> UUID:

@@ -3,15 +3,16 @@
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from subprocess import SubprocessError
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
+from uuid import UUID
 
-import yaml
-
+from llmstack_api.apps.templates import examples_folder, find_template
+from llmstack_api.apps.yaml import dump_yaml
+from llmstack_api.cli.apps_run import stitch
 from llmstack_api.cli.child import ChildFailedError, child_server, last_words, make_token
 from llmstack_api.cli.demo_client import Client, DemoFailedError, dump, say
 from llmstack_api.cli.demo_datasource import show_datasource
@@ -21,11 +22,11 @@ LIMIT: Final = 60.0
 MODEL_LIMIT: Final = 300.0
 """Seconds after which the demo is given up; the second where a model is called."""
 
-OWN_PROVIDERS: Final = frozenset({"promptly", "builtin"})
-"""Providers whose processors need no model."""
-
-CHAT: Final = "chat.yaml"
+ECHO: Final = "echo"
+CHAT: Final = "chat"
+ANSWERS: Final = "answers-from-documents"
 HANDBOOK: Final = "handbook"
+QUESTION: Final = "How long may I keep a tool?"
 TURNS: Final = ("My name is Ada. What is a session?", "What is my name?")
 
 FAILURES: Final = (
@@ -38,8 +39,6 @@ FAILURES: Final = (
     ValueError,
 )
 """What a server that does not do as it should leads to."""
-
-_PACKAGE: Final = Path(__file__).parents[1]
 
 
 def run(settings: Settings, *, model: str | None) -> int:
@@ -56,7 +55,7 @@ def run(settings: Settings, *, model: str | None) -> int:
                 say(f"A token for it\n  $ llmstack-api token create --account demo\n  {token[:8]}...\n")
                 with closing(Client(server, token)) as client:
                     _show(client, model=model, has_model=has_model)
-                    show_datasource(client, examples_folder() / HANDBOOK)
+                    _answer(client, show_datasource(client, examples_folder() / HANDBOOK))
         except FAILURES as error:
             sys.stdout.flush()
             sys.stderr.write(f"\nllmstack-api: the demo failed: {error or type(error).__name__}\n")
@@ -70,44 +69,40 @@ def _stop(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)  # on the way out the server is ended too
 
 
-def examples_folder() -> Path:
-    """Return the examples: inside the wheel, else at the root of the checkout."""
-    packaged = _PACKAGE / "_examples"
-    return packaged if packaged.is_dir() else _PACKAGE.parents[1] / "examples"
-
-
-def stitch(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Put a stream's chunks together: strings are concatenated, arrays appended, all else is whole."""
-    output: dict[str, Any] = {}
-    for line in lines:
-        for key, value in line.items():
-            if key in {"session", "run", "errors", "done"}:
-                continue
-            whole = isinstance(value, str | list) and key in output
-            output[key] = output[key] + value if whole else value
-    return output
-
-
 def _show(client: Client, *, model: str | None, has_model: bool) -> None:
-    for file in sorted(examples_folder().glob("*.yaml")):
-        text = file.read_text(encoding="utf-8")
-        definition = cast("dict[str, Any]", yaml.safe_load(text))
-        if all(step["provider_slug"] in OWN_PROVIDERS for step in definition["processors"]):
-            app = client.make_app(file.name, text, definition)
-            _run_both_ways(client, app, definition)
-        elif file.name == CHAT and has_model:
-            if model:
-                for step in definition["processors"]:
-                    step["config"]["model"] = model
-                text = yaml.safe_dump(definition, sort_keys=False)
-            app = client.make_app(file.name, text, definition)
-            _talk(client, app)
-    if not has_model:
+    app, definition = _make(client, ECHO)
+    _run_both_ways(client, app, _defaults(definition))
+    if has_model:
+        app, _ = _make(client, CHAT, model=model)
+        _talk(client, app)
+    else:
         say("With LLMSTACK_OPENAI_BASE_URL set, a chat with a model follows here, over two turns.\n")
 
 
-def _run_both_ways(client: Client, app: str, definition: dict[str, Any]) -> None:
-    given = {item["name"]: item["default"] for item in definition["input_fields"] if "default" in item}
+def _answer(client: Client, datasource: str) -> None:
+    """Answer from the handbook, without a model."""
+    app, _ = _make(client, ANSWERS, datasource=datasource)
+    _run_both_ways(client, app, {"question": QUESTION})
+
+
+def _make(
+    client: Client, slug: str, *, model: str | None = None, datasource: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Save an example as an app; return its id and definition."""
+    template = find_template(slug, datasource=UUID(datasource) if datasource else None)
+    text, definition = template.text, template.definition
+    if model:
+        steps = [{**step, "config": {**step["config"], "model": model}} for step in definition["processors"]]
+        definition = {**definition, "processors": steps}
+        text = dump_yaml(definition)
+    return client.make_app(f"{slug}.yaml", text, definition), definition
+
+
+def _defaults(definition: dict[str, Any]) -> dict[str, Any]:
+    return {item["name"]: item["default"] for item in definition["input_fields"] if "default" in item}
+
+
+def _run_both_ways(client: Client, app: str, given: dict[str, Any]) -> None:
     lines = client.stream(f"/api/apps/{app}/run", given)
     streamed = stitch(lines)
     say(f"  Stitched: {dump(streamed)}\n")

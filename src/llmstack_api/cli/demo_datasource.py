@@ -28,8 +28,8 @@ LIMIT: Final = 2
 _SHOWN: Final = 100
 
 
-def show_datasource(client: Client, folder: Path) -> None:
-    """Make a datasource of the files in a folder and search it.
+def show_datasource(client: Client, folder: Path) -> str:
+    """Make a datasource of the files in a folder, search it, and return its id.
 
     Raises:
         DemoFailedError: a file was not read, or a search did not find what it should.
@@ -43,6 +43,7 @@ def show_datasource(client: Client, folder: Path) -> None:
     say("")
     for query, filters, expected in SEARCHES:
         _search(client, path, query, filters=filters, expected=expected)
+    return made["uuid"]
 
 
 def _upload(client: Client, path: str, file: Path, metadata: dict[str, Any]) -> None:

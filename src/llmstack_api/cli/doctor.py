@@ -16,12 +16,12 @@ from llmstack_api import __version__, schema
 from llmstack_api.cli import doctor_datasources
 from llmstack_api.cli.findings import TIMEOUT, Finding, folder_finding, without_password
 from llmstack_api.db import SQLITE, open_database
-from llmstack_api.errors import LLMStackError, ProviderNotConfiguredError, ProviderRefusedError, StartError
+from llmstack_api.egress import Egress
+from llmstack_api.errors import StartError
+from llmstack_api.known_providers import PROVIDERS
 from llmstack_api.listening import address, bind
-from llmstack_api.llm.call import Reader, call
-from llmstack_api.llm.catalog import PROVIDERS, resolve
+from llmstack_api.llm.catalog import Models, open_models
 from llmstack_api.models import SCHEMA_REVISION
-from llmstack_api.outbound import operator_client
 from llmstack_api.settings import PREFIX, Settings
 from llmstack_api.starting import refusing_to_start
 
@@ -30,8 +30,6 @@ WIDTH: Final = len(PREFIX) + max(map(len, Settings.model_fields))
 
 LITTLE_SPACE: Final = 200_000_000
 """Bytes of free disk below which it is a problem."""
-
-MAX_MODELS_BODY: Final = 4_000_000
 
 
 def run(settings: Settings) -> int:
@@ -73,7 +71,7 @@ async def _findings(settings: Settings) -> list[Finding]:
         await doctor_datasources.vector_store(settings),
         await doctor_datasources.embedding(settings),
         doctor_datasources.worker(settings),
-        *[await _provider(settings, slug) for slug in PROVIDERS],
+        *await _providers(settings),
         await asyncio.to_thread(_port, settings),
     ]
 
@@ -134,36 +132,36 @@ def _revision(engine: str, revision: str | None) -> Finding:
     return Finding("problem", "database", text)
 
 
-async def _provider(settings: Settings, slug: str) -> Finding:
-    subject = f"provider {slug}"
-    try:
-        endpoint = resolve(settings, slug)
-    except ProviderNotConfiguredError as error:
+async def _providers(settings: Settings) -> list[Finding]:
+    async with open_models(settings, Egress()) as models:
+        return [await _provider(models, settings, slug) for slug in PROVIDERS if _is_told(settings, slug)]
+
+
+def _is_told(settings: Settings, slug: str) -> bool:
+    """Tell whether a provider is worth a line: the one that examples ask, and those that somebody set."""
+    return slug == "openai" or bool({f"{slug}_base_url", f"{slug}_api_key"} & settings.model_fields_set)
+
+
+async def _provider(models: Models, settings: Settings, slug: str) -> Finding:
+    subject, variable = f"provider {slug}", f"{PREFIX}{slug.upper()}"
+    result = await models.check(slug)
+    if result.verdict == "unconfigured":
         given = {f"{slug}_base_url", f"{slug}_api_key"} & settings.model_fields_set
-        return Finding("problem" if given else "note", subject, str(error))
-    place = without_password(str(endpoint.base_url))
-    headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
-
-    async def consume(reader: Reader) -> None:
-        await reader.read_all(MAX_MODELS_BODY)
-
-    try:
-        async with asyncio.timeout(TIMEOUT), operator_client() as client:
-            request = client.build_request("GET", endpoint.url("/models"), headers=headers)
-            await call(client, request, endpoint=endpoint, idle_timeout=TIMEOUT, consume=consume)
-    except ProviderRefusedError as error:
-        variable = f"{PREFIX}{slug.upper()}"
-        if "(HTTP 404)" in str(error):  # some servers have chat completions only
+        return Finding("problem" if given else "note", subject, result.detail)
+    place = without_password(str(models.target(slug, None).endpoint.base_url))
+    match result.verdict:
+        case "answers":
+            return Finding("ok", subject, f"{place} answers")
+        case "unlisted":
+            return Finding("note", subject, f"{place}: {result.detail} Is {variable}_BASE_URL right?")
+        case "refused":
             return Finding(
-                "note", subject, f"{place} answers, but has no /models: is {variable}_BASE_URL right?"
+                "problem",
+                subject,
+                f"{place}: {result.detail} Check {variable}_API_KEY and {variable}_BASE_URL.",
             )
-        return Finding(
-            "problem", subject, f"{place}: {error} Check {variable}_API_KEY and {variable}_BASE_URL."
-        )
-    except (LLMStackError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {TIMEOUT:g} seconds."
-        return Finding("problem", subject, f"{place}: {reason} Is it running?")
-    return Finding("ok", subject, f"{place} answers")
+        case "away":
+            return Finding("problem", subject, f"{place}: {result.detail} Is it running?")
 
 
 def _port(settings: Settings) -> Finding:

@@ -14,8 +14,7 @@ from llmstack_api.datasources.fingerprints import fingerprint
 from llmstack_api.datasources.points import stored_metadata
 from llmstack_api.datasources.transitions import bury_entries, lock_entries, want_again
 from llmstack_api.datasources.types import SITEMAP, TYPES, DatasourceType, Kind
-from llmstack_api.datasources.uploads import Upload, invalid
-from llmstack_api.engine.ports import JsonObject
+from llmstack_api.engine.ports import File, JsonObject
 from llmstack_api.errors import DatasourceNotFoundError, EntryNotFoundError, InvalidInputError
 from llmstack_api.jobs.queue import Job, JobKind
 from llmstack_api.models import (
@@ -30,6 +29,7 @@ from llmstack_api.models import (
     now,
 )
 from llmstack_api.vectors.filters import Filter, matches
+from llmstack_api.web.multipart import invalid
 from llmstack_api.web.paging import Page
 
 NO_SUCH_ENTRY = "This datasource has no such entry."
@@ -56,7 +56,7 @@ class Given:
     source: str
     entry_metadata: JsonObject
     text: str | None = None
-    upload: Upload | None = None
+    upload: File | None = None
 
     def fingerprint(self) -> str:
         """Return the digest of all of it."""

@@ -1,7 +1,6 @@
 """The entry endpoints: what a datasource is made of, and how far each part of it is."""
 
 from collections.abc import AsyncGenerator
-from functools import partial
 from typing import Annotated, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -18,14 +17,7 @@ from llmstack_api.datasources import entries, examples, service
 from llmstack_api.datasources.entries import Given, Selection, listed_metadata, wrong_kind
 from llmstack_api.datasources.following import EntryPlace, follow, wait_for
 from llmstack_api.datasources.schemas import EntryErrorOut, EntryIn, EntryOut, TextContentOut
-from llmstack_api.datasources.uploads import (
-    MULTIPART,
-    form_identity,
-    invalid,
-    parse_form,
-    parse_json_at,
-    read_file,
-)
+from llmstack_api.datasources.uploads import parse_form, read_file
 from llmstack_api.datasources.waking import wake
 from llmstack_api.engine.ports import Json
 from llmstack_api.errors import NotFoundError, UnavailableError
@@ -35,9 +27,10 @@ from llmstack_api.resources import Resources
 from llmstack_api.vectors.filter_tree import parse_filters
 from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import Answer, Claim, ClaimDep, once
+from llmstack_api.web.multipart import FormRoute, invalid, parse_json_at
 from llmstack_api.web.paging import BLANK_IS_ABSENT, LINK_HEADER, PageDep, lead_on
 from llmstack_api.web.problems import problems
-from llmstack_api.web.routing import JSON, ApiRoute, BodyReader, api_router
+from llmstack_api.web.routing import api_router
 from llmstack_api.web.streaming import dump_line
 
 MAX_WAIT: Final = 60.0
@@ -46,21 +39,12 @@ _SHOWN_NAME: Final = 80
 _LARGE: Final = 65_536
 
 
-class EntryRoute(ApiRoute):
-    """A route that reads JSON or a form."""
+class EntryRoute(FormRoute):
+    """A route that reads an entry."""
 
-    media_types = (JSON, MULTIPART)
-
-    def reader(self, request: Request) -> BodyReader:
-        """See `ApiRoute.reader`."""
-        content_type = request.headers.get("content-type", JSON)
-        if content_type.partition(";")[0].strip().lower() == MULTIPART:
-            return partial(parse_form, content_type=content_type)
-        return super().reader(request)
-
-    def identity(self, raw: bytes, value: Json) -> bytes:
-        """See `ApiRoute.identity`: a form has another boundary each time it is sent."""
-        return raw if raw.lstrip()[:1] in {b"{", b"["} else form_identity(value)
+    def read_form(self, content_type: str, body: bytes, /) -> Json:
+        """See `FormRoute.read_form`."""
+        return parse_form(content_type, body)
 
 
 router = api_router("/datasources/{datasource_uuid}/entries", tags=["Entries"], route_class=EntryRoute)

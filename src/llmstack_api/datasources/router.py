@@ -24,7 +24,6 @@ from llmstack_api.datasources.schemas import (
 from llmstack_api.datasources.search import Found, search
 from llmstack_api.datasources.service import Counted
 from llmstack_api.datasources.types import TYPES, DatasourceType, Kind
-from llmstack_api.datasources.uploads import invalid
 from llmstack_api.datasources.waking import wake
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.models import Datasource
@@ -33,6 +32,7 @@ from llmstack_api.vectors.filter_tree import parse_filters
 from llmstack_api.vectors.index import Wanted
 from llmstack_api.web.deps import CallerDep, DatabaseDep, ResourcesDep
 from llmstack_api.web.idempotency import Answer, Claim, ClaimDep, once
+from llmstack_api.web.multipart import invalid
 from llmstack_api.web.paging import LINK_HEADER, PageDep, cut
 from llmstack_api.web.problems import problems
 from llmstack_api.web.routing import JSON, api_router, needs

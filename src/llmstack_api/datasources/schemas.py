@@ -16,9 +16,8 @@ from pydantic import (
 )
 
 from llmstack_api.datasources.types import DatasourceType
-from llmstack_api.datasources.uploads import Upload
 from llmstack_api.engine.definition import NAME
-from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.ports import File, Json, JsonObject
 from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, MAX_SIZE, MIN_SIZE
 from llmstack_api.models import NAME_LENGTH, EntryStatus, Stage
 from llmstack_api.vectors.filter_rules import is_key
@@ -203,8 +202,8 @@ class DatasourceTypeOut(_Out):
 # --- entries ---------------------------------------------------------------------------------------------
 
 
-def _text_or_upload(value: object) -> object:
-    if not isinstance(value, str | Upload):
+def _text_or_file(value: object) -> object:
+    if not isinstance(value, str | File):
         raise ValueError("must be a text: base64 or a data URI")  # noqa: TRY004 # Pydantic's way of saying so
     return value
 
@@ -222,7 +221,7 @@ class EntryData(RequestModel):
     """Address of a page or document, or of a sitemap."""
     file: Annotated[
         Any,
-        AfterValidator(_text_or_upload),
+        AfterValidator(_text_or_file),
         WithJsonSchema(
             {
                 "type": "string",

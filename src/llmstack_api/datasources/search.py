@@ -36,6 +36,14 @@ class _Place:
     dimension: int
 
 
+class SeveralPlacesError(Exception):
+    """The datasources are of several embedding models; each group is searched alone."""
+
+    def __init__(self, groups: Sequence[Sequence[UUID]]) -> None:
+        super().__init__()
+        self.groups = groups
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A passage that was found."""
@@ -55,6 +63,7 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
     """Return the passages that answer best, best first; all datasources are of the account and of one model.
 
     Raises:
+        SeveralPlacesError: they are of several models.
         DatasourceNotFoundError: the account has no such datasource.
         VectorStoreAwayError: the index does not answer.
         EmbeddingAwayError: the embedding model does not answer.
@@ -66,12 +75,14 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
         if not places:
             await _require_models(resources, wanted, account_id)
             return []  # nothing has been stored yet
+        if len(places) > 1:
+            raise SeveralPlacesError(list(places.values()))
         (place,) = places
         hits = await _search(resources, wanted, place, account_id=account_id)
         # Where another model took over meanwhile, what was searched may have been removed already.
-        if len(hits) == wanted.limit or places == await resources.db.peek(
-            _places, account_id, wanted.datasources
-        ):
+        if len(hits) == wanted.limit:
+            break
+        if places.keys() == (await resources.db.peek(_places, account_id, wanted.datasources)).keys():
             break
     return [_found(hit) for hit in hits]
 
@@ -120,7 +131,9 @@ async def _embedded(
     return await space.embedder.embed_query(wanted.query), space.weights
 
 
-_PLACES: Final = select(Datasource.embedding_model, Datasource.collection, Datasource.dimension).where(
+_PLACES: Final = select(
+    Datasource.id, Datasource.embedding_model, Datasource.collection, Datasource.dimension
+).where(
     Datasource.id.in_(bindparam("ids", expanding=True)),
     Datasource.account_id == bindparam("account_id"),
     Datasource.deleted_at.is_(None),
@@ -137,16 +150,26 @@ _LIVE: Final = (
 )
 
 
-def _places(connection: Connection, account_id: UUID, datasources: Sequence[UUID]) -> set[_Place]:
+def _places(
+    connection: Connection, account_id: UUID, datasources: Sequence[UUID]
+) -> dict[_Place, list[UUID]]:
+    """Return where the points are, and of which datasources; those that have none yet are nowhere."""
     ids = set(datasources)
     rows = connection.execute(_PLACES, {"ids": list(ids), "account_id": account_id}).all()
     if len(rows) < len(ids):
         raise DatasourceNotFoundError(NO_SUCH_DATASOURCE)
-    return {
-        _Place(model, collection, dimension)
-        for model, collection, dimension in rows
-        if collection is not None and dimension is not None
-    }
+    places: dict[_Place, list[UUID]] = {}
+    for id_, model, collection, dimension in rows:
+        if collection is not None and dimension is not None:
+            places.setdefault(_Place(model, collection, dimension), []).append(id_)
+    return places
+
+
+def missing(connection: Connection, account_id: UUID, datasources: Sequence[UUID]) -> list[UUID]:
+    """Return those of the datasources that the account has not, in the order given."""
+    rows = connection.execute(_PLACES, {"ids": list(set(datasources)), "account_id": account_id})
+    known = {row.id for row in rows}
+    return [id_ for id_ in datasources if id_ not in known]
 
 
 def _models(connection: Connection, account_id: UUID, datasources: Sequence[UUID]) -> set[str]:

@@ -16,8 +16,13 @@ _WRITTEN_BY_VALIDATORS = frozenset({"value_error", "assertion_error"})
 """Faults of a whole value, which may be about something inside that a template makes."""
 
 
-def check_values(values: JsonObject, model: type[ProcessorModel], loc: str, findings: Findings) -> JsonObject:
-    """Report what the model refuses for certain; return the values without the fields that have no effect."""
+def check_values(
+    values: JsonObject, model: type[ProcessorModel], loc: str, findings: Findings, *, partial: bool = False
+) -> JsonObject:
+    """Report what the model refuses for certain; return the values without the fields that have no effect.
+
+    With `partial` more fields come at run, so that what is missing, or wrong with all of them together, is no fault.
+    """
     for key in values:
         if key in model.without_effect:
             findings.warn(f"{loc}.{key}", "kept, but it has no effect here")
@@ -26,9 +31,13 @@ def check_values(values: JsonObject, model: type[ProcessorModel], loc: str, find
         model.model_validate(known)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
-            if not findings.full:
+            if not findings.full and not (partial and _may_still_come(item)):
                 _report(item, known, model, loc, findings)
     return known
+
+
+def _may_still_come(item: Mapping[str, Any]) -> bool:
+    return not item["loc"] or (item["type"] == "missing" and len(item["loc"]) == 1)
 
 
 def _report(

@@ -4,8 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
+from llmstack_api.engine.filetypes import read_kinds
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.strict import StrictModel
 from llmstack_api.errors import Fault
@@ -14,6 +24,8 @@ MAX_STEPS = 100
 MAX_OUTPUT_KEYS = 100
 MAX_INPUT_FIELDS = 100
 MAX_OPTIONS = 1000
+MAX_KINDS = 50
+MAX_KIND = 200
 NAME_LENGTH = 200
 NAME = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
 
@@ -23,7 +35,19 @@ _LOC_LENGTH = 200
 _MSG_LENGTH = 500
 _LISTED = 20
 
+AGENT = "agent"
+"""The one step of an agent app, which calls its processors."""
+
+AGENT_OUTPUT = "{{agent.content}}"
+"""The output of an agent that declares none."""
+
 InputType = Literal["string", "text", "number", "boolean", "file", "select", "multi", "voice"]
+FILE_TYPES = frozenset({"file", "voice", "multi"})
+"""Types of fields that hold files."""
+
+Kinds = Annotated[
+    tuple[Annotated[str, Field(max_length=MAX_KIND)], ...], Field(min_length=1, max_length=MAX_KINDS)
+]
 
 
 class _Part(StrictModel):
@@ -62,6 +86,15 @@ class InputField(_Part):
     """Taken where a run leaves the field out."""
     options: Annotated[list[Option], Field(max_length=MAX_OPTIONS)] | None = None
     """Choices of a `select` field."""
+    accept: Annotated[Kinds | None, BeforeValidator(read_kinds)] = Field(
+        default=None, validation_alias=AliasChoices("accept", "filesAccept")
+    )
+    """Files that a `file`, `voice` or `multi` field takes: media types, wildcards, endings of names
+    (`["application/pdf", "image/*", ".csv"]`); by default any, for `voice` audio."""
+    max_bytes: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None, validation_alias=AliasChoices("max_bytes", "maxSize", "filesMaxSize")
+    )
+    """Largest file that the field takes; by default and at most what fits into a request."""
 
 
 class OutputTemplate(_Part):
@@ -104,10 +137,11 @@ class AppDefinition(_Part):
 
     name: NAME
     """What people call it; need not be unique."""
-    type_slug: Literal["web", "text-chat"] = "web"
+    type_slug: Literal["web", "text-chat", "agent"] = "web"
+    """In an `agent` a model decides which processors are called, as its tools; in the others they are a chain."""
     description: str | None = None
     config: JsonObject = Field(default_factory=dict[str, Any])
-    """Settings of the app type."""
+    """Settings of the app type; an agent's are those of the processor `builtin/agent`."""
     input_fields: Annotated[list[InputField], Field(max_length=MAX_INPUT_FIELDS)] = Field(
         default_factory=list[InputField]
     )
@@ -141,10 +175,26 @@ class AppDefinition(_Part):
         """Return the output keys and their templates, whichever way they were written."""
         if self.output is not None:
             return self.output
+        if self.output_template is None and self.is_agent:
+            return {"output": AGENT_OUTPUT}
         return {"output": self.output_template.markdown if self.output_template else ""}
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether a model decides which processors are called."""
+        return self.type_slug == "agent"
 
 
 # --- findings --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Something of the account that a definition names by its id."""
+
+    loc: str
+    kind: Literal["datasource", "app"]
+    id: str
 
 
 @dataclass(slots=True)
@@ -155,6 +205,8 @@ class Findings:
     warnings: list[Fault] = field(default_factory=list[Fault])
     addresses: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Constant addresses and their places, for the outbound guard to judge."""
+    references: list["Reference"] = field(default_factory=list["Reference"])
+    """Things of the account that are named by their ids."""
 
     @property
     def full(self) -> bool:

@@ -1,150 +1,84 @@
 """Compiles a definition into a plan that can run, or into every reason why it cannot."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
-from llmstack_api.engine.constants import check_values
-from llmstack_api.engine.definition import AppDefinition, Findings, InputField, StepDefinition, listed
-from llmstack_api.engine.ports import Json
-from llmstack_api.engine.processor import Processor
-from llmstack_api.engine.reading import POSITIONAL_ID, STAND_IN, read_definition
-from llmstack_api.engine.shapes import NoSuchFieldError, at, shape_of
-from llmstack_api.engine.template import Use, ValueTemplate, compile_value, is_templated
-
-Registry = Mapping[str, type[Processor[Any, Any]]]
-"""Processor classes by `provider_slug/slug`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepPlan:
-    """One step, ready to run."""
-
-    id: str
-    index: int
-    processor: type[Processor[Any, Any]]
-    processor_name: str
-    input: ValueTemplate
-    config: ValueTemplate
-    timeout: float | None
-    tolerant: bool
-    """Whether the run goes on when this step fails."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """An app that can run."""
-
-    input_fields: tuple[InputField, ...]
-    steps: tuple[StepPlan, ...]
-    outputs: tuple[tuple[str, ValueTemplate], ...]
+from llmstack_api.engine.agents import compile_agent
+from llmstack_api.engine.definition import AppDefinition, Findings, Reference
+from llmstack_api.engine.names import AgentNames, ChainNames
+from llmstack_api.engine.plan import Plan, Registry, StepPlan
+from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.reading import read_definition
+from llmstack_api.engine.shapes import shape_of
+from llmstack_api.engine.steps import AGENT_PROCESSOR, compile_step, find_kind, name_of, references_in
+from llmstack_api.engine.template import Use, ValueTemplate, compile_value
 
 
 def compile_app(raw: Json, registry: Registry) -> tuple[Plan | None, Findings]:
     """Check a definition as a whole; the plan is None exactly when there are faults."""
     findings = Findings()
     definition = read_definition(raw, findings)
+    if definition is not None and definition.is_agent and AGENT_PROCESSOR not in registry:
+        findings.fault("type_slug", "no processor here can be an agent")
+        definition = None
     if definition is None:
         return None, findings
-    names = _Names(definition, registry)
-    steps = tuple(
-        step
-        for index, item in enumerate(definition.processors)
-        if (step := _compile_step(item, index, registry, names, findings)) is not None
-    )
-    outputs: list[tuple[str, ValueTemplate]] = []
-    for key, value in definition.output_keys().items():
-        loc = f"output.{key}" if definition.output is not None else "output_template.markdown"
-        template, uses = compile_value(value, loc, findings)
-        names.check(uses, len(definition.processors), findings)
-        outputs.append((key, template))
+    compile_ = _compile_agent if definition.is_agent else _compile_chain
+    steps, outputs = compile_(definition, registry, findings)
     if findings.faults:
         return None, findings
-    return Plan(input_fields=tuple(definition.input_fields), steps=steps, outputs=tuple(outputs)), findings
+    return Plan(
+        name=definition.name,
+        input_fields=tuple(definition.input_fields),
+        steps=steps,
+        outputs=outputs,
+        is_agent=definition.is_agent,
+    ), findings
 
 
-def _compile_step(
-    item: StepDefinition, index: int, registry: Registry, names: "_Names", findings: Findings
-) -> StepPlan | None:
-    loc = f"processors[{index}]"
-    name = _name_of(item)
-    kind = registry.get(name)
-    if kind is None and not (findings.faults and STAND_IN in (item.provider_slug, item.processor_slug)):
-        findings.fault(f"{loc}.processor_slug", f"unknown processor {name!r}{_hint(name, registry)}")
-    values = {"input": item.input, "config": item.config}
-    if kind is not None:
-        values["input"] = check_values(item.input, kind.Input, f"{loc}.input", findings)
-        values["config"] = check_values(item.config, kind.Config, f"{loc}.config", findings)
-        for key in kind.addresses & item.config.keys():
-            address = item.config[key]
-            if isinstance(address, str) and address.strip() and not is_templated(address):
-                findings.addresses.append((f"{loc}.config.{key}", address.strip()))
-    templates: dict[str, ValueTemplate] = {}
-    for part, value in values.items():
-        templates[part], uses = compile_value(value, f"{loc}.{part}", findings, trimmed=True)
+_Compiled = tuple[tuple[StepPlan, ...], tuple[tuple[str, ValueTemplate], ...]]
+
+
+def _compile_chain(definition: AppDefinition, registry: Registry, findings: Findings) -> _Compiled:
+    kinds = [registry.get(name_of(step)) for step in definition.processors]
+    names = ChainNames(definition, (kind and shape_of(kind.Output) for kind in kinds))
+    steps: list[StepPlan] = []
+    for index, item in enumerate(definition.processors):
+        kind = find_kind(item, index, registry, findings)
+        step, uses = compile_step(item, index, kind, item.input, findings)
         names.check(uses, index, findings)
-    if kind is None:
-        return None
-    return StepPlan(
-        id=item.id,
-        index=index,
-        processor=kind,
-        processor_name=name,
-        input=templates["input"],
-        config=templates["config"],
-        timeout=item.timeout,
-        tolerant=item.on_error == "continue",
-    )
+        if step is not None:
+            steps.append(step)
+    outputs: list[tuple[str, ValueTemplate]] = []
+    for key, template, uses in _outputs(definition, findings):
+        names.check(uses, len(definition.processors), findings)
+        outputs.append((key, template))
+    return tuple(steps), tuple(outputs)
 
 
-def _name_of(item: StepDefinition) -> str:
-    return f"{item.provider_slug}/{item.processor_slug}"
+def _compile_agent(definition: AppDefinition, registry: Registry, findings: Findings) -> _Compiled:
+    agent = compile_agent(definition, registry, findings)
+    names = AgentNames(definition)
+    outputs: list[tuple[str, ValueTemplate]] = []
+    for key, template, uses in _outputs(definition, findings):
+        names.check_output(uses, shape_of(agent.processor.Output), findings)
+        outputs.append((key, template))
+    return (agent,), tuple(outputs)
 
 
-def _hint(name: str, registry: Registry) -> str:
-    close = get_close_matches(name, registry, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {listed(sorted(registry))}"
+def _outputs(
+    definition: AppDefinition, findings: Findings
+) -> Iterable[tuple[str, ValueTemplate, tuple[Use, ...]]]:
+    for key, value in definition.output_keys().items():
+        loc = f"output.{key}" if definition.output is not None else "output_template.markdown"
+        yield key, *compile_value(value, loc, findings)
 
 
-class _Names:
-    """What templates may name, and from where."""
-
-    def __init__(self, definition: AppDefinition, registry: Registry) -> None:
-        self._inputs = {item.name for item in definition.input_fields}
-        self._kinds = [registry.get(_name_of(step)) for step in definition.processors]
-        self._steps: dict[str, int] = {}
-        for index, step in enumerate(definition.processors):
-            self._steps[f"_inputs{index + 1}"] = index
-            self._steps.setdefault(step.id, index)
-
-    def check(self, uses: tuple[Use, ...], before: int, findings: Findings) -> None:
-        """Report every name that is not there for a template which sees the steps before a position."""
-        for use in uses:
-            root = str(use.path[0])
-            if root == "_inputs0":
-                if len(use.path) > 1 and use.path[1] not in self._inputs:
-                    findings.warn(use.loc, f"{use.path[1]!r} is no declared input; it renders empty")
-                continue
-            index = self._steps.get(root)
-            if index is None:
-                findings.fault(use.loc, self._unknown(root))
-            elif index >= before:
-                findings.fault(use.loc, f"{root!r} is not an earlier step; a step sees those before it only")
-            else:
-                self._check_field(use, index, findings)
-
-    def _check_field(self, use: Use, index: int, findings: Findings) -> None:
-        kind = self._kinds[index]
-        if kind is None:
-            return
-        try:
-            at(shape_of(kind.Output), use.path[1:])
-        except NoSuchFieldError as error:
-            findings.fault(use.loc, f"step {use.path[0]!r}: {error}")
-
-    def _unknown(self, root: str) -> str:
-        match = POSITIONAL_ID.fullmatch(root)
-        if match and match[1]:
-            return f"unknown step {root!r}: the app has {len(self._kinds)} processors"
-        return f"unknown name {root!r}; known are {listed(['_inputs0', *self._steps])}"
+def apps_named_in(raw: JsonObject, registry: Registry) -> set[str]:
+    """Return the ids of other apps that a saved definition runs, without compiling it."""
+    found: list[Reference] = []
+    for index, step in enumerate(cast("list[Any]", raw.get("processors") or [])):
+        kind = registry.get(f"{step.get('provider_slug')}/{step.get('processor_slug')}")
+        if kind is not None:
+            found += references_in(step.get("config") or {}, kind, f"processors[{index}].config")
+    return {reference.id for reference in found if reference.kind == "app"}

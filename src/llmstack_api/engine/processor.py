@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar, get_args
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args
 
-from llmstack_api.engine.ports import Json, JsonObject, Ports, Usage
+from llmstack_api.engine.ports import Json, JsonObject, Ports, Toolbox, Usage
 from llmstack_api.engine.strict import StrictModel
 
 FieldPath = tuple[str | int, ...]
@@ -64,6 +64,8 @@ class StepContext:
     step_id: str
     ports: Ports
     memory: StepMemory
+    tools: Toolbox | None = None
+    """The other processors of the app; an agent alone has them."""
 
 
 class Processor(ABC, Generic[InputT, ConfigT]):
@@ -79,6 +81,12 @@ class Processor(ABC, Generic[InputT, ConfigT]):
     """Second name of an output field -> the path that it repeats; emit only the latter."""
     addresses: ClassVar[frozenset[str]] = frozenset({"base_url"})
     """Config fields that hold an address to be called: a literal one is judged at save."""
+    references: ClassVar[Mapping[str, Literal["datasource", "app"]]] = {}
+    """Config fields that name something of the account by its id, or a list of ids: checked at save."""
+    recorded: ClassVar[frozenset[str]] = frozenset()
+    """Output fields that are kept in the run's record."""
+    own_names: ClassVar[frozenset[str]] = frozenset()
+    """Names in templates of the config that it fills itself: it gets each of these as an `OwnTemplate`."""
 
     def __init__(self, input_: InputT, config: ConfigT, context: StepContext) -> None:
         self.input = input_
@@ -92,6 +100,17 @@ class Processor(ABC, Generic[InputT, ConfigT]):
             arguments = get_args(base)
             if len(arguments) == 2 and isinstance(arguments[0], type):  # noqa: PLR2004 # input and config
                 cls.Input, cls.Config = arguments
+
+    @classmethod
+    def adapt(cls, config: JsonObject) -> JsonObject:
+        """Rewrite a config that is written in another form, before its templates are compiled; never fails."""
+        return config
+
+    @classmethod
+    def shapes(cls, config: JsonObject) -> Mapping[str, JsonObject]:
+        """Say, by input field, what JSON Schema a tool's config makes of it; never fails."""
+        del config
+        return {}
 
     @abstractmethod
     async def run(self, emit: Emit) -> None:

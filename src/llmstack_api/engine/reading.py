@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from llmstack_api.engine.bounds import is_within_bounds
 from llmstack_api.engine.definition import (
+    AGENT,
+    FILE_TYPES,
     NAME_LENGTH,
     AppDefinition,
     Findings,
@@ -34,6 +36,9 @@ _SECRET_KEY = re.compile(r"(.*[_-])?api[_-]?key", re.IGNORECASE)
 _KEY_REFUSED = (
     "a definition holds no secret: set the key in the provider's settings (LLMSTACK_<PROVIDER>_API_KEY)"
 )
+_SCHEMA = "response_schema"
+"""What describes an answer: a key in it names a member, and holds nothing."""
+
 _IDLE = "kept, but it has no effect here"
 
 APP_WITHOUT_EFFECT = frozenset({
@@ -44,9 +49,10 @@ APP_WITHOUT_EFFECT = frozenset({
     "unique_processors", "has_live_version",
 })  # fmt: skip
 STEP_WITHOUT_EFFECT = frozenset({"icon", "slug", "dependencies", "allowed_processors", "is_published"})
-FIELD_WITHOUT_EFFECT = frozenset(
-    {"placeholder", "stream", "help", "widget", "multiline", "allow_multiple_files"}
-)
+FIELD_WITHOUT_EFFECT = frozenset({
+    "placeholder", "stream", "help", "widget", "multiline", "allow_multiple_files", "allowFiles",
+    "filesMultiple",
+})  # fmt: skip
 TEMPLATE_WITHOUT_EFFECT = frozenset({"jsonpath", "type", "a2ui", "layout"})
 
 _Loc = tuple[str | int, ...]
@@ -71,7 +77,7 @@ def read_definition(raw: Json, findings: Findings) -> AppDefinition | None:
         items = error.errors(include_url=False, include_input=False)
         for item in items:
             if not findings.full:
-                _report(item, given, findings)
+                _report(item, findings)
         if findings.full:
             return None
         definition = _salvaged(known, [item["loc"] for item in items])
@@ -93,21 +99,18 @@ def _refuse_secrets(value: Json, loc: str, findings: Findings) -> None:
             where = f"{loc}.{key}" if loc else key
             if is_secret_key(key) and not is_absent(member):
                 findings.fault(where, _KEY_REFUSED)
-            else:
+            elif key != _SCHEMA:
                 _refuse_secrets(member, where, findings)
     elif isinstance(value, list):
         for index, member in enumerate(cast("list[Json]", value)):
             _refuse_secrets(member, f"{loc}[{index}]", findings)
 
 
-def _report(item: Mapping[str, Any], raw: JsonObject, findings: Findings) -> None:
+def _report(item: Mapping[str, Any], findings: Findings) -> None:
     loc: _Loc = item["loc"]
     if loc and is_secret_key(loc[-1]):
         return
-    text = message(item, known_keys(AppDefinition, loc))
-    if loc == ("type_slug",) and raw["type_slug"] == "agent":
-        text = "agents are not part of this version; known are web and text-chat"
-    findings.fault(place(loc), text)
+    findings.fault(place(loc), message(item, known_keys(AppDefinition, loc)))
 
 
 # --- what is left of a faulty definition -----------------------------------------------------------------
@@ -162,7 +165,7 @@ def _without_idle_fields(raw: JsonObject, findings: Findings) -> JsonObject:
         kept.get("output_template"), TEMPLATE_WITHOUT_EFFECT, "output_template.", findings
     )
     config = kept.get("config")
-    if isinstance(config, dict):
+    if isinstance(config, dict) and kept.get("type_slug") != "agent":  # an agent's are judged as a step's
         for key in cast("JsonObject", config):
             findings.warn(f"config.{key}", _IDLE)
     return kept
@@ -185,7 +188,7 @@ def _check_output(definition: AppDefinition, known: JsonObject, findings: Findin
     forms = [key for key in ("output", "output_template") if not is_absent(known.get(key))]
     if len(forms) > 1:
         findings.fault("output", "give either output or output_template, not both")
-    if not forms:
+    if not forms and not definition.is_agent:
         findings.fault("output", "missing: give output (keys and their templates) or output_template")
     for key in definition.output or {}:
         if key in RESERVED_KEYS:
@@ -207,6 +210,8 @@ def _check_inputs(fields: Sequence[InputField], findings: Findings) -> None:
             findings.fault(f"{loc}options", "a select field needs options: [{label, value}]")
         elif not is_absent(item.default) and (fault := value_fault(item, item.default)):
             findings.fault(f"{loc}default", fault)
+        if item.type not in FILE_TYPES and (item.accept or item.max_bytes):
+            findings.warn(f"{loc}{'accept' if item.accept else 'max_bytes'}", _IDLE)
 
 
 def _check_steps(definition: AppDefinition, findings: Findings) -> None:
@@ -218,9 +223,11 @@ def _check_steps(definition: AppDefinition, findings: Findings) -> None:
             findings.fault(f"{loc}.id", "an id is a letter or _ and then up to 63 letters, digits, _ or -")
         elif step.id in LIQUID_WORDS:
             findings.fault(f"{loc}.id", f"{step.id!r} is a word of Liquid's own")
+        elif definition.is_agent and step.id == AGENT:
+            findings.fault(f"{loc}.id", f"{AGENT!r} is the agent itself; give the tool another name")
         elif POSITIONAL_ID.fullmatch(step.id) and step.id != f"_inputs{index + 1}":
             findings.fault(f"{loc}.id", f"{step.id!r} names another place; this one is _inputs{index + 1}")
-        if step.output_template:
+        if step.output_template and not definition.is_agent:
             findings.warn(f"{loc}.output_template", "kept for agents; it has no effect in this app")
 
 

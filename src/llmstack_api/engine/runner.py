@@ -13,13 +13,14 @@ import structlog
 from pydantic import ValidationError
 
 from llmstack_api.engine.definition import message, place
-from llmstack_api.engine.graph import Plan, StepPlan
 from llmstack_api.engine.liquid import Budget
 from llmstack_api.engine.output import StepOutput
+from llmstack_api.engine.plan import Plan, StepPlan
 from llmstack_api.engine.ports import Json, JsonObject, Ports, Usage
 from llmstack_api.engine.processor import FieldPath, ProcessorModel, StepContext, StepMemory
 from llmstack_api.engine.sink import Sink
 from llmstack_api.engine.template import Scope, ValueTemplate
+from llmstack_api.engine.toolbox import ToolRunner
 from llmstack_api.errors import (
     Fault,
     LLMStackError,
@@ -74,6 +75,8 @@ class StepRecord:
     finished_ms: float | None = None
     usage: Usage = field(default_factory=Usage)
     error: JsonObject | None = None
+    kept: JsonObject = field(default_factory=dict[str, Json])
+    """Output fields that the record keeps, such as the tool calls of an agent."""
 
     def as_json(self) -> JsonObject:
         """Return the record as it is stored and shown."""
@@ -86,6 +89,7 @@ class StepRecord:
             "finished_ms": self.finished_ms,
             "usage": self.usage.as_json(),
             "error": self.error,
+            **self.kept,
         }
 
 
@@ -129,8 +133,11 @@ class ActiveRun:
         self._began = time.perf_counter()
         self._history = request.history
         self._outputs = {step.id: StepOutput(step.processor.aliases) for step in request.plan.steps}
-        self._scope = Scope(request.inputs, self._outputs)
-        self._budget = Budget()
+        self.inputs = request.inputs
+        self.ports = request.ports
+        self.names = _bare_names(request)
+        self._scope = Scope(request.inputs, self._outputs, self.names)
+        self.budget = Budget()
         self._room = request.limits.max_output_chars
         self._errors: list[LLMStackError] = []
         self._learned: dict[str, list[JsonObject]] = {}
@@ -224,49 +231,79 @@ class ActiveRun:
             self._errors.append(error)
 
     async def _produce(self, key: str, template: ValueTemplate) -> None:
-        await template.stream(_Key(key, self), self._scope, self._budget)
+        await template.stream(_Key(key, self), self._scope, self.budget)
         if not self.sink.has(key):
             self.sink.text(key, "")
 
     async def _execute(self, step: StepPlan) -> None:
         """Run one step: wait for its inputs, then process; its failure is the run's unless tolerated."""
         record, output = self.records[step.id], self._outputs[step.id]
-        memory = StepMemory(history=self._history.get(step.id, ()))
+        memory = StepMemory(history=self.recalled(step.id))
+        tools = None if step.tools is None else ToolRunner(self, step.tools)
         try:
-            inputs = await step.input.render(self._scope, self._budget)
-            config = await step.config.render(self._scope, self._budget)
+            inputs = await step.input.render(self._scope, self.budget)
+            config = await step.config.render(self._scope, self.budget)
             record.status, record.started_ms = "running", self.elapsed_ms()
-            context = StepContext(step_id=step.id, ports=self._request.ports, memory=memory)
-            await self._process(step, inputs, config, context)
+            context = StepContext(step_id=step.id, ports=self.ports, memory=memory, tools=tools)
+            await self._process(step, inputs, config, context, _Emitter(self, output, record))
         except RunError as error:
             error.processor = error.processor or step.id
             self._tolerate(step, error)
-        except Exception as error:  # a processor's own fault becomes a record
-            log.exception("processor_crashed", processor=step.processor_name, error=type(error).__name__)
-            self._tolerate(
-                step,
-                ProcessorCrashedError("The processor failed; the server's log says more.", processor=step.id),
-            )
+        except Exception as error:  # noqa: BLE001 # a fault of ours becomes a record
+            self._tolerate(step, _crashed(step, error))
         else:
             record.status = "succeeded"
             record.finished_ms = self.elapsed_ms()
             if memory.learned:
-                self._learned[step.id] = memory.learned
+                self.learn(step.id, memory.learned)
             output.end()
+        finally:
+            if tools is not None:
+                record.usage += tools.usage
+            if step.processor.recorded:
+                document = output.document()
+                record.kept = {key: document[key] for key in step.processor.recorded if key in document}
 
-    async def _process(self, step: StepPlan, inputs: Json, config: Json, context: StepContext) -> None:
+    async def _process(
+        self, step: StepPlan, inputs: Json, config: Json, context: StepContext, emitter: "_Emitter"
+    ) -> None:
         processor = step.processor(
             _validated(step, "input", inputs), _validated(step, "config", config), context
         )
-        seconds = step.timeout or self._request.limits.step_timeout
+        limits = self._request.limits
+        # An agent takes many steps, each with its own bounds; the run's bound is that of the whole.
+        seconds = step.timeout or (limits.step_timeout if context.tools is None else limits.run_timeout)
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
-                await processor.run(_Emitter(self, self._outputs[step.id], self.records[step.id]))
+                await processor.run(emitter)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
             raise StepTimeoutError(f"The step took longer than {seconds:g} s.") from error
+
+    # --- what the tools of an agent ask for (`toolbox.Host`)
+
+    def recalled(self, step_id: str) -> tuple[JsonObject, ...]:
+        """Return what a step remembers of the session."""
+        return self._history.get(step_id, ())
+
+    def learn(self, step_id: str, messages: list[JsonObject]) -> None:
+        """Keep messages for the next turn."""
+        self._learned.setdefault(step_id, []).extend(messages)
+
+    async def process(
+        self, step: StepPlan, inputs: Json, config: Json, context: StepContext, output: StepOutput
+    ) -> Usage:
+        """Run a processor to its end and return what it used."""
+        record = StepRecord(id=step.id, processor=step.processor_name)
+        try:
+            await self._process(step, inputs, config, context, _Emitter(self, output, record))
+        except RunError:
+            raise
+        except Exception as error:  # a fault of ours becomes one that the model is told
+            raise _crashed(step, error) from error
+        return record.usage
 
     def _tolerate(self, step: StepPlan, error: RunError) -> None:
         record = self.records[step.id]
@@ -359,13 +396,25 @@ class _Emitter:
             await asyncio.sleep(0)
 
 
+def _bare_names(request: RunRequest) -> Mapping[str, Json]:
+    """Return the input fields of an agent, which its templates may name bare; one that is not set is empty."""
+    if not request.plan.is_agent:
+        return {}
+    return {**dict.fromkeys((item.name for item in request.plan.input_fields), ""), **request.inputs}
+
+
+def _crashed(step: StepPlan, error: Exception) -> ProcessorCrashedError:
+    log.error("processor_crashed", processor=step.processor_name, error=type(error).__name__, exc_info=error)
+    return ProcessorCrashedError("The processor failed; the server's log says more.", processor=step.id)
+
+
 def _validated(step: StepPlan, part: str, value: Json) -> ProcessorModel:
     model = step.processor.Input if part == "input" else step.processor.Config
     try:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = place(("processors", step.index, part, *first["loc"]))
+        where = step.loc + place((part, *first["loc"]))
         fault = Fault(where, message(first))
         raise ProcessorInputError(f"{fault.loc}: {fault.msg}", faults=(fault,)) from None
 

@@ -5,8 +5,10 @@ from functools import lru_cache
 from inspect import getdoc
 from typing import Any
 
-from llmstack_api.engine.definition import InputField
-from llmstack_api.engine.graph import Plan, StepPlan
+from llmstack_api.engine.definition import FILE_TYPES, InputField
+from llmstack_api.engine.files import HOW_TO_WRITE
+from llmstack_api.engine.filetypes import VOICE
+from llmstack_api.engine.plan import Plan, StepPlan
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.engine.processor import FieldPath, Processor
 from llmstack_api.engine.shapes import ANYTHING, at, shape_of
@@ -15,7 +17,11 @@ from llmstack_api.engine.template import Constant, Elements, Members, ValueTempl
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_DATA_URI = {"type": "string", "description": "A data URI: `data:<mime>;name=<file>;base64,...`"}
+_DATA_URI = {
+    "type": "string",
+    "format": "data-url",
+    "description": f"The file as a data URI: `{HOW_TO_WRITE}`.",
+}
 _SCHEMAS: Mapping[str, JsonObject] = {
     "string": {"type": "string"},
     "text": {"type": "string"},
@@ -39,11 +45,22 @@ def _field_schema(field: InputField) -> JsonObject:
     schema = {**_SCHEMAS[field.type], "title": field.title or field.name}
     if field.description:
         schema["description"] = field.description
+    if field.type in FILE_TYPES:
+        schema.update(_file_limits(field))
     if not is_absent(field.default):
         schema["default"] = field.default
     if field.type == "select":
         schema["enum"] = [option.value for option in field.options or ()]
     return schema
+
+
+def _file_limits(field: InputField) -> JsonObject:
+    """Say what JSON Schema has no words for: its `contentMediaType` is that of base64, not of a data URI."""
+    accept = field.accept or (VOICE if field.type == "voice" else ())
+    limits: JsonObject = {"x-accept": list(accept)} if accept else {}
+    if field.max_bytes is not None:
+        limits["x-max-bytes"] = field.max_bytes
+    return limits
 
 
 def output_schema(plan: Plan) -> JsonObject:
@@ -88,6 +105,8 @@ def _variable_schema(path: FieldPath, plan: Plan) -> JsonObject:
     if root == "_inputs0":
         return _input_variable_schema(rest, plan.input_fields)
     step = _step_named(str(root), plan)
+    if step is None:  # an agent's input field, named bare
+        return _input_variable_schema(list(path), plan.input_fields)
     schema = at(shape_of(step.processor.Output), rest)
     return _or_null(schema) if step.tolerant else schema
 
@@ -110,8 +129,8 @@ def _input_variable_schema(path: list[str | int], fields: Sequence[InputField]) 
     return {"anyOf": [schema, {"const": ""}]}  # not set, it renders empty
 
 
-def _step_named(name: str, plan: Plan) -> StepPlan:
-    return next(step for step in plan.steps if name in (step.id, f"_inputs{step.index + 1}"))
+def _step_named(name: str, plan: Plan) -> StepPlan | None:
+    return next((step for step in plan.steps if name in (step.id, f"_inputs{step.index + 1}")), None)
 
 
 def _or_null(schema: JsonObject) -> JsonObject:

@@ -25,6 +25,13 @@ def shape_of(model: type[BaseModel]) -> JsonObject:
     return cast("JsonObject", _inlined(schema, schema.get("$defs", {}), ()))
 
 
+@lru_cache(maxsize=1024)
+def input_shape(model: type[BaseModel]) -> JsonObject:
+    """Return the JSON Schema of what a model takes, with its references written out; not to be changed."""
+    schema = model.model_json_schema()
+    return cast("JsonObject", _inlined(schema, schema.get("$defs", {}), ()))
+
+
 def _inlined(value: Json, definitions: Mapping[str, Json], inside: tuple[str, ...]) -> Json:
     if isinstance(value, list):
         return [_inlined(item, definitions, inside) for item in cast("list[Json]", value)]

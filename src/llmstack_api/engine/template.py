@@ -44,9 +44,11 @@ class Use:
 class Scope(Mapping[str, object]):
     """What templates of one run see: the input and the steps, by id and by position."""
 
-    def __init__(self, inputs: JsonObject, steps: Mapping[str, StepOutput]) -> None:
-        """Steps are given by id, in order."""
-        self._names: dict[str, object] = {"_inputs0": inputs}
+    def __init__(
+        self, inputs: JsonObject, steps: Mapping[str, StepOutput], bare: Mapping[str, object] | None = None
+    ) -> None:
+        """Steps are given by id, in order. `bare` are further names, over which the others win."""
+        self._names: dict[str, object] = {**(bare or {}), "_inputs0": inputs}
         for position, (step_id, output) in enumerate(steps.items(), start=1):
             self._names[f"_inputs{position}"] = output
             self._names[step_id] = output
@@ -249,27 +251,62 @@ class Members:
         receiver.value(await self.render(scope, budget))
 
 
+@dataclass(frozen=True, slots=True)
+class OwnTemplate:
+    """A template with names of a processor's own, which the processor fills."""
+
+    template: ValueTemplate
+
+    async def fill(self, names: Mapping[str, Json], budget: Budget) -> Json:
+        """Render it; raises as `ValueTemplate.render` does."""
+        return await self.template.render(Scope({}, {}, names), budget)
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """Hands a template to its processor as it is."""
+
+    own: OwnTemplate
+
+    async def render(self, scope: Scope, budget: Budget) -> Json:
+        """See `ValueTemplate`."""
+        del scope, budget
+        return self.own
+
+    async def stream(self, receiver: Receiver, scope: Scope, budget: Budget) -> None:
+        """See `ValueTemplate`."""
+        del scope, budget
+        receiver.value(self.own)
+
+
 def is_templated(value: Json) -> bool:
     """Tell whether a value is a string with Liquid in it."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def compile_value(
-    value: Json, loc: str, findings: Findings, *, trimmed: bool = False
+    value: Json,
+    loc: str,
+    findings: Findings,
+    *,
+    trimmed: bool = False,
+    own: frozenset[str] = frozenset(),
 ) -> tuple[ValueTemplate, tuple[Use, ...]]:
     """Compile a value; report every template that cannot be, and return what the others name.
 
-    With `trimmed`, blanks around a bare variable do not turn its value into text.
+    With `trimmed`, blanks around a bare variable do not turn its value into text. A template that has a name
+    of `own` becomes an `OwnTemplate`.
     """
-    compiler = _Compiler(findings, trimmed=trimmed)
+    compiler = _Compiler(findings, trimmed=trimmed, own=own)
     template = compiler.compile(value, loc, 0)
     return template, tuple(compiler.uses)
 
 
 class _Compiler:
-    def __init__(self, findings: Findings, *, trimmed: bool) -> None:
+    def __init__(self, findings: Findings, *, trimmed: bool, own: frozenset[str]) -> None:
         self._findings = findings
         self._trimmed = trimmed
+        self._own = own
         self.uses: list[Use] = []
 
     def compile(self, value: Json, loc: str, depth: int) -> ValueTemplate:
@@ -302,11 +339,24 @@ class _Compiler:
         except TemplateSyntaxError as error:
             self._findings.fault(loc, str(error))
             return Constant(None)
-        self.uses.extend(
+        uses = [
             Use(loc, reference.path)
             for reference in template.references
             if not (reference.dynamic and reference.path == _ANY_STEP)
-        )
+        ]
+        if self._own and any(use.path[0] in self._own for use in uses):
+            return self._handed(template, loc, uses)
+        self.uses.extend(uses)
+        return self._rendered(template, loc)
+
+    def _handed(self, template: Template, loc: str, uses: list[Use]) -> ValueTemplate:
+        others = [str(use.path[0]) for use in uses if use.path[0] not in self._own]
+        if others:
+            known = ", ".join(sorted(self._own))
+            self._findings.fault(loc, f"{others[0]!r} cannot stand in one template with {known}")
+        return _Handed(OwnTemplate(self._rendered(template, loc)))
+
+    def _rendered(self, template: Template, loc: str) -> ValueTemplate:
         nodes = template.nodes
         if self._trimmed:
             nodes = tuple(node for node in nodes if not (isinstance(node, Text) and not node.text.strip()))

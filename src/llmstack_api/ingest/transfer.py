@@ -58,7 +58,7 @@ async def get(
     except AddressRefusedError as error:
         raise FetchError(str(error), code="address-refused") from None
     except httpx.TransportError as error:
-        raise await _unanswered(error, url) from None
+        raise await unanswered(error, url) from None
     body = body_of(response)
     try:
         data = b""
@@ -92,7 +92,7 @@ async def _read(response: httpx.Response, body: Body, *, url: httpx.URL, max_byt
     inflater = Inflater() if encoding in _INFLATED else None
     data = bytearray()
     try:
-        over = await _gather(body, inflater, into=data, max_bytes=max_bytes)
+        over = await gather(body, inflater, into=data, max_bytes=max_bytes)
     except zlib.error:
         raise FetchError(f"{shown(url)} sent a body that cannot be inflated.", code="bad-encoding") from None
     except httpx.TransportError:
@@ -106,7 +106,7 @@ async def _read(response: httpx.Response, body: Body, *, url: httpx.URL, max_byt
     return bytes(memoryview(data)[:max_bytes])
 
 
-async def _gather(body: Body, inflater: Inflater | None, *, into: bytearray, max_bytes: int) -> bool:
+async def gather(body: Body, inflater: Inflater | None, *, into: bytearray, max_bytes: int) -> bool:
     """Fill `into`, and tell whether there was more than `max_bytes`, on the network or inflated."""
     received = 0
     while received <= max_bytes and (data := await body.read()):
@@ -142,7 +142,7 @@ def _broken_off(url: httpx.URL) -> FetchError:
     )
 
 
-async def _unanswered(error: httpx.TransportError, url: httpx.URL) -> FetchError:
+async def unanswered(error: httpx.TransportError, url: httpx.URL) -> FetchError:
     """Say why there is no answer. The system's own words stay inside: they hold addresses."""
     host = url.netloc.decode("ascii")
     match error:

@@ -11,7 +11,7 @@ import structlog
 
 from llmstack_api.errors import ProviderFailedError, ProviderTimeoutError, RunError
 from llmstack_api.llm.endpoint import Endpoint
-from llmstack_api.llm.failures import parse_retry_after, refused
+from llmstack_api.llm.failures import BUSY, parse_retry_after, refused
 from llmstack_api.outbound import Body, body_of
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ LINGER: Final = 0.5
 BACKOFF: Final = 0.15
 """Seconds before the first retry, give or take; three times as long before the second."""
 
-_RETRIED: Final = frozenset({429, 500, 502, 503})
+_RETRIED: Final = BUSY | {500, 502, 503}
 _DOUBT: Final = 0.02
 
 Consume = Callable[["Reader"], Awaitable[None]]
@@ -46,19 +46,20 @@ async def call(
     endpoint: Endpoint,
     idle_timeout: float,
     consume: Consume,
+    retries: int = MAX_RETRIES,
 ) -> None:
     """Send a request and have its answer consumed; retry only while no byte of an answer has come.
 
     Raises:
         RunError: one of the provider errors, or AddressRefusedError.
     """
-    for attempt in range(MAX_RETRIES + 1):
+    for attempt in range(retries + 1):
         failure, pause = await _attempt(
             client, request, endpoint=endpoint, idle_timeout=idle_timeout, consume=consume, number=attempt
         )
         if failure is None:
             return
-        if pause is None or pause > MAX_RETRY_AFTER or attempt == MAX_RETRIES:
+        if pause is None or pause > MAX_RETRY_AFTER or attempt == retries:
             raise failure
         await asyncio.sleep(pause)
 
@@ -78,7 +79,7 @@ async def _attempt(
     try:
         async with reader:
             response = await client.send(request, stream=True)
-            reader.attach(body_of(response))
+            reader.attach(body_of(response), media_type=response.headers.get("content-type"))
             try:
                 if response.is_success and _is_plain(response):
                     await consume(reader)
@@ -152,6 +153,7 @@ class Reader:
         "_since",
         "_waiting",
         "expired",
+        "media_type",
         "started",
     )
 
@@ -159,6 +161,8 @@ class Reader:
         self.started = False
         """A byte of the body has been given."""
         self.expired = False
+        self.media_type: str | None = None
+        """What the answer says it is."""
         self._idle = idle_timeout
         self._loop = asyncio.get_running_loop()
         self._deadline = asyncio.timeout(None)
@@ -178,8 +182,9 @@ class Reader:
         self._handle.cancel()
         await self._deadline.__aexit__(kind, error, trace)
 
-    def attach(self, body: Body) -> None:
+    def attach(self, body: Body, *, media_type: str | None) -> None:
         """Take the body of the answer whose headers have come."""
+        self.media_type = media_type
         self._waiting = False
         self._body = body
 

@@ -1,7 +1,6 @@
-"""Reads the events of an OpenAI-compatible answer into the deltas of its choices."""
+"""Reads the events of an OpenAI-compatible answer, chat or completion, into the deltas of its choices."""
 
-import re
-from typing import Any, Final, cast
+from typing import Any
 
 import orjson
 
@@ -9,31 +8,16 @@ from llmstack_api.engine.ports import ChatDelta, JsonObject, Usage
 from llmstack_api.errors import ProviderFailedError, RunError
 from llmstack_api.llm.endpoint import Endpoint
 from llmstack_api.llm.failures import failed_midway
-
-MAX_CHOICES: Final = 128
-"""Most choices of one answer, and most tool calls of a choice; OpenAI's own limits."""
-
-_SMALL: Final = 65_536
-_MAX_OBJECTS: Final = 50_000
-"""Most objects and arrays of one event, or of an answer in one piece."""
-
-_MAX_TOKENS: Final = 2**53
-_ESCAPE: Final = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-
-
-class _NonsenseError(ValueError):
-    """An event that is not what an answer is made of."""
+from llmstack_api.llm.values import as_count, as_index, as_list, as_object, as_text, loads
 
 
 class Answer:
     """What one call has said so far."""
 
-    __slots__ = ("_calls", "_endpoint", "_finished", "_seen", "done", "failure", "usage")
+    __slots__ = ("_calls", "_endpoint", "_finished", "_seen", "done", "failure", "kind", "usage")
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, kind: str = "a chat completion") -> None:
+        self.kind = kind
         self.usage = Usage()
         self.done = False
         """`[DONE]` came, or the answer was in one piece."""
@@ -62,7 +46,7 @@ class Answer:
                 if data[:1] == b"[" and data.strip() == b"[DONE]":
                     self.done = True
                     break
-                self._take_event(_loads(data), deltas)
+                self._take_event(loads(data), deltas)
         except ValueError:
             self.failure = ProviderFailedError(f"{self._endpoint.name} sent something that makes no sense.")
         except RunError as error:
@@ -79,15 +63,17 @@ class Answer:
         return deltas
 
     def _take_event(self, event: Any, deltas: dict[int, ChatDelta]) -> None:  # noqa: ANN401 # JSON
-        fields = _object(event)
+        fields = as_object(event)
         if fields.get("error") or fields.get("object") == "error":
             raise failed_midway(self._endpoint, fields)
         if choices := fields.get("choices"):
-            for choice in _list(choices):
-                self._take_choice(_object(choice), deltas)
+            for choice in as_list(choices):
+                self._take_choice(as_object(choice), deltas)
         if usage := fields.get("usage"):
-            counts = _object(usage)
-            self.usage = Usage(_count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
+            counts = as_object(usage)
+            self.usage = Usage(
+                as_count(counts.get("prompt_tokens")), as_count(counts.get("completion_tokens"))
+            )
 
     def _take_choice(self, choice: JsonObject, deltas: dict[int, ChatDelta]) -> None:
         index = choice.get("index")
@@ -95,31 +81,33 @@ class Answer:
             index = 0
         delta = deltas.get(index) if type(index) is int else None
         if delta is None:
-            delta = deltas[index] = ChatDelta(index=_number(index))
+            delta = deltas[index] = ChatDelta(index=as_index(index))
         if said := choice.get("delta") or choice.get("message"):
-            content = _object(said).get("content")
+            content = as_object(said).get("content")
             if type(content) is str:
                 delta.text += content
             elif content is not None:
                 delta.text += _joined(content)
             if len(said) > 1 or content is None:
                 self._take_rest(said, delta)
+        elif text := choice.get("text"):
+            delta.text += as_text(text)
         if reason := choice.get("finish_reason"):
-            delta.finish_reason = _text(reason)
+            delta.finish_reason = as_text(reason)
             self._finished.add(index)
 
     def _take_rest(self, said: JsonObject, delta: ChatDelta) -> None:
         if role := said.get("role"):
-            delta.role = _text(role)
+            delta.role = as_text(role)
         if reasoning := said.get("reasoning_content") or said.get("reasoning"):
-            delta.reasoning += _text(reasoning)
+            delta.reasoning += as_text(reasoning)
         if refusal := said.get("refusal"):
-            delta.text += _text(refusal)
+            delta.text += as_text(refusal)
         if calls := said.get("tool_calls"):
-            fragments = [self._fragment(_object(call), delta.index) for call in _list(calls)]
+            fragments = [self._fragment(as_object(call), delta.index) for call in as_list(calls)]
             delta.tool_calls = (delta.tool_calls or []) + fragments
         if call := said.get("function_call"):
-            fragment = _function(_object(call))
+            fragment = _function(as_object(call))
             if delta.function_call:
                 fragment["name"] = delta.function_call["name"] + fragment["name"]
                 fragment["arguments"] = delta.function_call["arguments"] + fragment["arguments"]
@@ -131,13 +119,13 @@ class Answer:
         if index is None:
             # Servers that leave it out send a call's id with its first fragment.
             index = newest + 1 if call.get("id") or newest < 0 else newest
-        self._calls[choice] = max(newest, _number(index))
+        self._calls[choice] = max(newest, as_index(index))
         fragment: JsonObject = {"index": index}
         for name in ("id", "type"):
             if value := call.get(name):
-                fragment[name] = _text(value)
+                fragment[name] = as_text(value)
         if function := call.get("function"):
-            fragment["function"] = _function(_object(function))
+            fragment["function"] = _function(as_object(function))
         return fragment
 
 
@@ -145,53 +133,9 @@ def _function(call: JsonObject) -> JsonObject:
     arguments = call.get("arguments") or ""
     if type(arguments) is dict:
         arguments = orjson.dumps(arguments).decode()
-    return {"name": _text(call.get("name") or ""), "arguments": _text(arguments)}
+    return {"name": as_text(call.get("name") or ""), "arguments": as_text(arguments)}
 
 
 def _joined(parts: Any) -> str:  # noqa: ANN401 # JSON
     """Join the text of content that comes in parts."""
-    return "".join(_text(part.get("text") or "") for part in map(_object, _list(parts)))
-
-
-def _object(value: Any) -> JsonObject:  # noqa: ANN401 # JSON
-    if type(value) is not dict:
-        raise _NonsenseError
-    return cast("JsonObject", value)
-
-
-def _list(value: Any) -> list[Any]:  # noqa: ANN401 # JSON
-    if type(value) is not list or len(cast("list[Any]", value)) > MAX_CHOICES:
-        raise _NonsenseError
-    return cast("list[Any]", value)
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 # JSON
-    if type(value) is not str:
-        raise _NonsenseError
-    return value
-
-
-def _number(value: Any) -> int:  # noqa: ANN401 # JSON
-    if type(value) is not int or not 0 <= value < MAX_CHOICES:
-        raise _NonsenseError
-    return value
-
-
-def _count(value: Any) -> int | None:  # noqa: ANN401 # JSON
-    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
-
-
-def _loads(data: bytes) -> Any:  # noqa: ANN401 # JSON
-    if len(data) > _SMALL and data.count(b"{") + data.count(b"[") > _MAX_OBJECTS:
-        raise _NonsenseError  # before it is parsed: objects take many times the bytes that they are written in
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return orjson.loads(_harmless(data))
-
-
-def _harmless(data: bytes) -> str:
-    """Put U+FFFD where bytes or escapes stand for no character, which would break every later encoding."""
-    return _ESCAPE.sub(
-        lambda escape: r"\ufffd" if escape[1] else escape[0], data.decode("utf-8", errors="replace")
-    )
+    return "".join(as_text(part.get("text") or "") for part in map(as_object, as_list(parts)))

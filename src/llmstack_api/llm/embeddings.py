@@ -154,7 +154,7 @@ class HttpEmbedder:
         request = self._client.build_request(
             "POST",
             endpoint.url("/embeddings"),
-            headers=_headers(endpoint),
+            headers=endpoint.headers({"Content-Type": "application/json"}),
             content=orjson.dumps({"model": self.model, "input": texts, "encoding_format": "float"}),
         )
         try:
@@ -202,11 +202,6 @@ def _endpoint(base_url: str, api_key: str | None) -> Endpoint:
     return Endpoint(name="The embedding endpoint", base_url=url, key=api_key or None)
 
 
-def _headers(endpoint: Endpoint) -> dict[str, str]:
-    key = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
-    return {"Content-Type": "application/json", "Accept-Encoding": "identity", **key}
-
-
 # --- what came back --------------------------------------------------------------------------------------
 
 
@@ -219,7 +214,7 @@ def _ordered(body: bytes, endpoint: Endpoint, *, count: int) -> list[Any]:
     fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
     data = fields.get("data")
     if not isinstance(data, list):
-        words = own_words(fields, key=endpoint.key) if "error" in fields else ""
+        words = own_words(fields, secrets=endpoint.secrets) if "error" in fields else ""
         raise EmbeddingRefusedError(f"{endpoint.name} did not answer with embeddings.{words}")
     items = [cast("dict[str, Any]", item) for item in cast("list[Any]", data) if isinstance(item, dict)]
     if len(items) != count:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
@@ -17,10 +18,12 @@ MAX_WORDS: Final = 300
 DEFAULT_RETRY_AFTER: Final = 5.0
 """Seconds until a busy provider may be asked again where it said nothing."""
 
+BUSY: Final = frozenset({429, 529})
+"""Statuses that ask for patience; 529 is Anthropic's."""
+
 _LOOKED_AT: Final = 8192
 _NESTED: Final = 3
 _SHORTEST_SECRET: Final = 4
-_TOO_MANY_REQUESTS: Final = 429
 _LONGEST_RETRY_AFTER: Final = 86_400.0
 _SECRETS: Final = (
     re.compile(r"\bbearer\s+[^\s\"',;]+", re.IGNORECASE),
@@ -31,9 +34,9 @@ _SECRETS: Final = (
 
 def refused(endpoint: Endpoint, status: int, *, body: bytes, retry_after: float | None) -> RunError:
     """Make the error for an answer that is no success."""
-    words = own_words(body, key=endpoint.key)
-    if status == _TOO_MANY_REQUESTS:
-        error = ProviderBusyError(f"{endpoint.name} is too busy (HTTP 429).{words}")
+    words = own_words(body, secrets=endpoint.secrets)
+    if status in BUSY:
+        error = ProviderBusyError(f"{endpoint.name} is too busy (HTTP {status}).{words}")
         error.retry_after = DEFAULT_RETRY_AFTER if retry_after is None else retry_after
         return error
     if 300 <= status < 400:  # noqa: PLR2004 # redirects
@@ -45,26 +48,30 @@ def refused(endpoint: Endpoint, status: int, *, body: bytes, retry_after: float 
     return ProviderFailedError(f"{endpoint.name} failed (HTTP {status}).{words}")
 
 
-def failed_midway(endpoint: Endpoint, event: object) -> ProviderFailedError:
+def failed_midway(endpoint: Endpoint, event: object, *, busy: bool = False) -> RunError:
     """Make the error for an error object where an answer was due."""
-    return ProviderFailedError(f"{endpoint.name} reported an error.{own_words(event, key=endpoint.key)}")
+    words = own_words(event, secrets=endpoint.secrets)
+    if busy:
+        return ProviderBusyError(f"{endpoint.name} is too busy.{words}", retry_after=DEFAULT_RETRY_AFTER)
+    return ProviderFailedError(f"{endpoint.name} reported an error.{words}")
 
 
-def own_words(said: object, *, key: str | None) -> str:
+def own_words(said: object, *, secrets: Sequence[str] = ()) -> str:
     """Give what a provider said of an error, marked as its own; empty where it said nothing.
 
-    `said` is a body or JSON.
+    `said` is a body or JSON, `secrets` what must not be passed on.
     """
     raw = _message(said)
     # Before the search for secrets: a character that is not seen could hide one.
     text = "".join(character for character in " ".join(raw[:_LOOKED_AT].split()) if character.isprintable())
-    if key and len(key) >= _SHORTEST_SECRET:
-        text = text.replace(key, "***")
-        if len(raw) > _LOOKED_AT:
-            # What was cut off may have been the rest of the key.
-            text = text[: -len(key)]
-    for secret in _SECRETS:
-        text = secret.sub("***", text)
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    for secret in known:
+        text = text.replace(secret, "***")
+    if known and len(raw) > _LOOKED_AT:
+        # What was cut off may have been the rest of a secret.
+        text = text[: -max(map(len, known))]
+    for pattern in _SECRETS:
+        text = pattern.sub("***", text)
     if len(text) > MAX_WORDS:
         text = text[: MAX_WORDS - 1] + "…"
     return f' It said: "{text}"' if text else ""

@@ -1,13 +1,12 @@
-"""What chat processors share: messages as apps write them, and an answer joined from its deltas."""
+"""What chat processors take and give: messages, functions and choices as apps write and read them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BeforeValidator
 
-from llmstack_api.engine.ports import ChatDelta, Json, JsonObject
-from llmstack_api.engine.processor import Emit, FieldPath, ProcessorModel
-from llmstack_api.errors import ProviderFailedError
+from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.processor import ProcessorModel
 
 
 def _as_text(value: Json) -> Json:
@@ -37,6 +36,7 @@ class FunctionCall(ProcessorModel):
     """A call that the model asked for."""
 
     name: Text = ""
+    """Of the function."""
     arguments: Text = ""
     """JSON, as text."""
 
@@ -45,7 +45,9 @@ class Message(ProcessorModel):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "function"] = "user"
+    """Who says it."""
     content: Text = ""
+    """The text."""
     name: Text = ""
     """Of the function, in a message of the role `function`; else of the author."""
     function_call: FunctionCall | None = None
@@ -71,7 +73,9 @@ class Function(ProcessorModel):
     """A function that the model may ask to have called."""
 
     name: Text = ""
+    """1-64 letters, digits, `_` and `-`; a function without one is left out."""
     description: Text = ""
+    """What it does, for the model."""
     parameters: Object = None
     """JSON Schema of its arguments."""
 
@@ -88,86 +92,19 @@ class Choice(ProcessorModel):
     """One answer."""
 
     role: str = "assistant"
+    """Who says it."""
     content: str = ""
+    """The text; streams."""
     function_call: FunctionCall | None = None
+    """The call that the model asks for."""
 
 
-MAX_CALL = 256 * 1024
-"""Most characters of one tool or function call."""
+class AnswerOutput(ProcessorModel):
+    """What the model answered."""
 
-
-class AnswerJoiner:
-    """Emits deltas as they come and joins what comes in fragments."""
-
-    def __init__(self, emit: Emit, choices: int) -> None:
-        self._emit = emit
-        self._paths: list[FieldPath] = [("choices", index, "content") for index in range(choices)]
-        self._roles = ["assistant"] * choices
-        self._calls: list[JsonObject] = [{} for _ in range(choices)]
-        self._tools: dict[int, JsonObject] = {}
-        self._finish_reason: str | None = None
-        self._said: set[int] = set()
-        self._texts: list[str] = []
-
-    async def receive(self, deltas: list[ChatDelta]) -> None:
-        """Take the deltas of one network read."""
-        for delta in deltas:
-            if delta.index >= len(self._paths):
-                raise ProviderFailedError(
-                    f"The model gave more than the {len(self._paths)} answers asked for."
-                )
-            if delta.text:
-                self._said.add(delta.index)
-                await self._emit.chunk(self._paths[delta.index], delta.text)
-            if delta.role:
-                self._roles[delta.index] = delta.role
-            if delta.function_call:
-                _join(self._calls[delta.index], delta.function_call)
-            if delta.index == 0:
-                await self._receive_first(delta)
-
-    async def _receive_first(self, delta: ChatDelta) -> None:
-        if delta.text:
-            self._texts.append(delta.text)
-        if delta.reasoning:
-            await self._emit.chunk("reasoning", delta.reasoning)
-        for fragment in delta.tool_calls or ():
-            call = self._tools.setdefault(fragment["index"], {"id": "", "type": "function", "function": {}})
-            call["id"] = fragment.get("id") or call["id"]
-            _join(call["function"], fragment.get("function") or {})
-        self._finish_reason = delta.finish_reason or self._finish_reason
-
-    async def finish(self) -> None:
-        """Emit what is whole only now."""
-        for index, path in enumerate(self._paths):
-            if index not in self._said:
-                await self._emit.chunk(path, "")
-            await self._emit.value(("choices", index, "role"), self._roles[index])
-            if call := self._calls[index]:
-                await self._emit.value(("choices", index, "function_call"), call)
-        await self._emit.value("tool_calls", [call for _, call in sorted(self._tools.items())])
-        await self._emit.value("finish_reason", self._finish_reason)
-
-    def parsed(self) -> Json:
-        """Read the answer as JSON."""
-        try:
-            return orjson.loads("".join(self._texts))
-        except orjson.JSONDecodeError:
-            raise ProviderFailedError(
-                "The answer is not the JSON that response_schema asks for "
-                f"(finish reason: {self._finish_reason})."
-            ) from None
-
-    def message(self) -> list[JsonObject]:
-        """Give the answer as a message to remember; nothing where the model said nothing."""
-        message: JsonObject = {"role": "assistant", "content": "".join(self._texts)}
-        if self._calls[0]:
-            message["function_call"] = self._calls[0]
-        return [message] if message["content"] or self._calls[0] else []
-
-
-def _join(whole: JsonObject, fragment: JsonObject) -> None:
-    for name in ("name", "arguments"):
-        whole[name] = whole.get(name, "") + (fragment.get(name) or "")
-    if len(whole["name"]) + len(whole["arguments"]) > MAX_CALL:
-        raise ProviderFailedError(f"The model wrote a call of more than {MAX_CALL} characters.")
+    reasoning: str = ""
+    """What a reasoning model lets be seen of its thoughts; streams."""
+    parsed: Any = None
+    """The answer as JSON, where `response_schema` is set; streams member by member."""
+    finish_reason: str | None = None
+    """Why the answer ended: `stop`, `length`, ..."""

@@ -11,6 +11,7 @@ _APP_ID = "0192f0bf-1c52-7b0a-8a55-1f2e3d4c5b6a"
 _TIME = "2026-01-05T09:30:00.000000Z"
 _USAGE: JsonObject = {"input_tokens": 12, "output_tokens": 2}
 _INPUT: JsonObject = {"question": "Say hello."}
+_FILE = "data:text/plain;name=note.txt;base64,QWxsIGlzIHdlbGwu"
 _OUTPUT: JsonObject = {"answer": "Hello!", "sources": [{"name": "faq.md"}]}
 
 _ANSWER: JsonObject = {
@@ -71,9 +72,56 @@ for line in response.iter_lines():
 print(output)
 """
 
+_CURL_FORM = """curl -N http://localhost:3000/api/apps/$APP/run \\
+  -H "Authorization: Token $TOKEN" \\
+  -F file=@report.pdf -F question='What does it say?' -F stream=true
+"""
+
+_PYTHON_FORM = """import requests
+
+with open("report.pdf", "rb") as file:
+    response = requests.post(
+        f"http://localhost:3000/api/apps/{app}/run",
+        headers={"Authorization": f"Token {token}"},
+        data={"question": "What does it say?"},
+        files={"file": ("report.pdf", file, "application/pdf")},
+    )
+response.raise_for_status()
+print(response.json()["output"])
+"""
+
+_RUN_FORM: JsonObject = {
+    "title": "RunForm",
+    "description": "What to run an app with: a part for each input field.",
+    "type": "object",
+    "properties": {
+        "input": {
+            "type": "string",
+            "description": "A JSON object of input fields; for those named like a part that means something else.",
+        },
+        "stream": {"type": "boolean", "description": "Whether the output is streamed as it is made."},
+        "session_id": {"type": "string", "description": "The session to go on with; here or in the path."},
+        "file": {
+            "type": "string",
+            "format": "binary",
+            "description": (
+                "A file, for an input field of that name: `file`, `voice` and `multi` fields take parts with a "
+                "file name, or data URIs."
+            ),
+        },
+    },
+    "additionalProperties": {
+        "description": "Any other input field: text; numbers, truths, arrays and objects as JSON."
+    },
+}
+
 RUN_REQUEST: JsonObject = {
     "requestBody": {
         "content": {
+            "multipart/form-data": {
+                "schema": _RUN_FORM,
+                "example": {"question": "What does it say?", "file": "...", "stream": True},
+            },
             "application/json": {
                 "examples": {
                     "streamed": {
@@ -81,13 +129,19 @@ RUN_REQUEST: JsonObject = {
                         "value": {"input": _INPUT, "stream": True},
                     },
                     "blocking": {"summary": "Blocking: the whole answer", "value": {"input": _INPUT}},
+                    "file": {
+                        "summary": "With a file",
+                        "value": {"input": {"question": "What does it say?", "file": _FILE}},
+                    },
                 }
-            }
+            },
         }
     },
     "x-codeSamples": [
         {"lang": "Shell", "label": "curl", "source": _CURL},
         {"lang": "Python", "label": "Python", "source": _PYTHON},
+        {"lang": "Shell", "label": "curl with a file", "source": _CURL_FORM},
+        {"lang": "Python", "label": "requests with a file", "source": _PYTHON_FORM},
     ],
 }
 

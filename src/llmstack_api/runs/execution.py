@@ -12,11 +12,13 @@ import structlog
 
 from llmstack_api.apps.plans import Plans
 from llmstack_api.engine.ports import JsonObject
-from llmstack_api.engine.runner import ActiveRun, Ending, History, Limits, Outcome, RunRequest
+from llmstack_api.engine.runner import ActiveRun, Ending, History, Outcome, RunRequest
 from llmstack_api.errors import LLMStackError, RunInterruptedError, StorageFullError, UnavailableError
 from llmstack_api.models import Run
+from llmstack_api.providers.service import decrypted
 from llmstack_api.resources import Resources
 from llmstack_api.runs import service, sessions
+from llmstack_api.runs.ports import limits_of, open_ports
 from llmstack_api.runs.service import Prepared, RunWanted
 from llmstack_api.runs.sessions import Ticket, Turns
 from llmstack_api.web import idempotency
@@ -43,17 +45,17 @@ class LiveRun:
     async def __aenter__(self) -> Self:
         """Start the run."""
         executor, prepared = self._executor, self.prepared
-        settings = executor.resources.settings
         self._active = ActiveRun(
             RunRequest(
                 plan=prepared.plan,
                 inputs=prepared.inputs,
-                ports=executor.resources.ports,
-                limits=Limits(
-                    run_timeout=settings.run_timeout,
-                    step_timeout=settings.step_timeout,
-                    max_output_chars=settings.max_output_chars,
+                ports=open_ports(
+                    executor.resources,
+                    executor.plans,
+                    account_id=prepared.account_id,
+                    providers=decrypted(executor.resources.cipher, prepared.providers),
                 ),
+                limits=limits_of(executor.resources),
                 history=prepared.history or {},
                 turn=self._turn if prepared.history is None else None,
             ),

@@ -20,6 +20,7 @@ from llmstack_api.errors import (
 from llmstack_api.models import AppSession, Run, RunStatus, new_id
 from llmstack_api.runs import examples, service, sessions
 from llmstack_api.runs.execution import Executor, LiveRun
+from llmstack_api.runs.requests import RunRoute
 from llmstack_api.runs.schemas import (
     SESSION_ID_PATTERN,
     ErrorOut,
@@ -40,7 +41,7 @@ from llmstack_api.web.problems import problem, problems
 from llmstack_api.web.routing import api_router, needs
 from llmstack_api.web.streaming import StreamedAnswer, client_left, encoding_for, stream_headers
 
-router = api_router("/api")
+router = api_router("/api", route_class=RunRoute)
 
 _RUN_PROBLEMS = problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 424, 500, 502, 503, 504)
 _CLIENT_LEFT = 499
@@ -79,6 +80,9 @@ async def run_app(
     With `Accept: text/event-stream` a streamed run comes as server-sent events with the same JSON.
 
     Without a `session_id` the run starts a new session, whose id is in the answer.
+
+    Fields of files take data URIs: `data:<mime>;name=<file name>;base64,<data>`. Or send `multipart/form-data` with
+    one part a field; the parts `input` (a JSON object of further fields), `stream` and `session_id` are reserved.
     """
     return await _run(app_uuid, body, body.session_id, request, caller, resources, claim, accept)
 
@@ -255,7 +259,7 @@ async def list_runs(
 )
 @needs(Scope.RUN, Scope.READ)
 async def get_run(run_id: UUID, caller: CallerDep, db: DatabaseDep) -> RunOut:
-    """Return one run: input, output, usage, and how each step went."""
+    """Return one run: input (of files only what they were), output, usage, and how each step went."""
     run = await db.read(service.get_run, account_id=caller.account_id, run_id=run_id)
     return RunOut(**_summary(run), input=run.input, output=run.output, steps=run.steps or [])
 

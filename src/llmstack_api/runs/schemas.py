@@ -27,7 +27,7 @@ class RunIn(RequestModel):
     input: dict[str, Any] = Field(
         default_factory=dict[str, Any], examples=[{"question": "What is a session?"}]
     )
-    """Values of the app's input fields."""
+    """Values of the app's input fields; files as data URIs."""
     stream: Annotated[bool, Field(strict=True)] = False
     """Whether the output is streamed as it is made."""
     session_id: SessionId | None = None
@@ -92,6 +92,9 @@ class StepOut(_Out):
     finished_ms: float | None = None
     usage: UsageOut = UsageOut()
     error: Json = None
+    steps: list[dict[str, Any]] | None = None
+    """Of an agent alone: its steps, each with what the model said and the tool calls, their arguments, results,
+    errors and times."""
 
 
 class RunSummary(_Out):
@@ -115,6 +118,7 @@ class RunOut(RunSummary):
     """One run."""
 
     input: dict[str, Any]
+    """As it was sent; in place of a file stands `{"name", "media_type", "size", "sha256"}`, its size in bytes."""
     output: dict[str, Any] | None
     """What had been made; partial unless the run succeeded, null while it is running."""
     steps: list[StepOut]

@@ -1,6 +1,7 @@
 """Runs in the database: prepared in one short write, stored in another."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -9,12 +10,13 @@ from sqlalchemy import CursorResult, Table, bindparam, insert, or_, select, upda
 from sqlalchemy.orm import Session, defer
 
 from llmstack_api.apps.plans import Plans
-from llmstack_api.engine.graph import Plan
-from llmstack_api.engine.inputs import check_inputs
+from llmstack_api.engine.inputs import check_inputs, recorded_input
+from llmstack_api.engine.plan import Plan
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.engine.runner import History, Outcome
 from llmstack_api.errors import LLMStackError, RunError, RunInterruptedError, RunNotFoundError
 from llmstack_api.models import Run, RunStatus, new_id, now
+from llmstack_api.providers import service as providers
 from llmstack_api.runs import sessions
 from llmstack_api.runs.schemas import SESSION_ID_PATTERN
 from llmstack_api.web import idempotency
@@ -55,12 +57,15 @@ class Prepared:
     """A run whose row exists."""
 
     run_id: UUID
+    account_id: UUID
     session_id: UUID
     session_name: str
     new_session: bool
     streamed: bool
     plan: Plan
     inputs: JsonObject
+    providers: Sequence[providers.Stored]
+    """The account's own settings of model providers, as they were when the run was made."""
     history: History | None
     """What the session remembers; None where it has to be read when the run's turn comes."""
     claim: Claim | None
@@ -100,19 +105,21 @@ def prepare_run(session: Session, wanted: RunWanted, *, plans: Plans, with_histo
             "session": wanted.session_name,
             "status": RunStatus.RUNNING.value,
             "streamed": wanted.streamed,
-            "input": wanted.input,
+            "input": recorded_input(plan.input_fields, wanted.input),
             "owner": wanted.owner,
             "created_at": now(),
         },
     )
     return Prepared(
         run_id=run_id,
+        account_id=wanted.account_id,
         session_id=session_id,
         session_name=wanted.session_name,
         new_session=wanted.new_session,
         streamed=wanted.streamed,
         plan=plan,
         inputs=inputs,
+        providers=providers.provider_settings(session, account_id=wanted.account_id),
         history=history,
         claim=wanted.claim,
     )

@@ -26,9 +26,12 @@ from llmstack_api.errors import (
     InvalidDefinitionError,
     InvalidFilterError,
     LLMStackError,
+    ProviderNotFoundError,
     RunError,
     RunNotFoundError,
+    SecretsNotConfiguredError,
     SessionNotFoundError,
+    TemplateNotFoundError,
     TokenNotFoundError,
     VectorStoreAwayError,
     VersionNotFoundError,
@@ -195,7 +198,10 @@ def _answers(route: RouteContext, operation: JsonObject, kind: ProblemKind) -> b
         TokenNotFoundError: "{token_uuid}" in path,
         DatasourceNotFoundError: "{datasource_uuid}" in path,
         EntryNotFoundError: "{entry_uuid}" in path or "{external_id}" in path,
-        AddressRefusedError: runs_an_app or _takes_entries(operation),
+        TemplateNotFoundError: path.endswith("/templates/{slug}"),
+        ProviderNotFoundError: "{slug}" in path and _is_about_providers(operation),
+        SecretsNotConfiguredError: "requestBody" in operation and _is_about_providers(operation),
+        AddressRefusedError: runs_an_app or _takes_addresses(operation),
         InvalidFilterError: searches or _takes_filters(operation),
         VectorStoreAwayError: searches,
         EmbeddingAwayError: searches,
@@ -208,8 +214,12 @@ def _takes_filters(operation: JsonObject) -> bool:
     return any(parameter["name"] == "filters" for parameter in operation.get("parameters", ()))
 
 
-def _takes_entries(operation: JsonObject) -> bool:
-    return operation["tags"] == ["Entries"] and "requestBody" in operation
+def _takes_addresses(operation: JsonObject) -> bool:
+    return operation["tags"] in (["Entries"], ["Providers"]) and "requestBody" in operation
+
+
+def _is_about_providers(operation: JsonObject) -> bool:
+    return operation["tags"] == ["Providers"]
 
 
 def _is_idempotent(operation: JsonObject) -> bool:

@@ -42,6 +42,7 @@ TAGS: list[JsonObject] = [
     {"name": "Datasources", "description": "Collections of texts, URLs and files that are searched as one."},
     {"name": "Entries", "description": "The texts, URLs and files of a datasource, and how far each is."},
     {"name": "Processors", "description": "What apps are made of."},
+    {"name": "Providers", "description": "Whose models are called, and with which address and key."},
     {"name": "Tokens", "description": "Who may use the API, and for what."},
     {"name": "Health", "description": "For load balancers and supervisors; open without a token."},
 ]
@@ -73,6 +74,7 @@ PARAMETERS = {
     "entry_uuid": "The entry's `uuid`.",
     "number": "Number of the version, 1 at first.",
     "run_id": "The run's `id`.",
+    "slug": "The `slug`, as the list has it.",
     "token_uuid": "The token's `uuid`.",
 }
 """What is said of path parameters that several operations share."""

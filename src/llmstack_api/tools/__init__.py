@@ -1,0 +1,1 @@
+"""Tools: adapters behind the ports that reach services other than models."""
