@@ -49,6 +49,7 @@ bench: .venv ## measure speed, memory and, with COLLECTION=FOLDER, how good sear
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.leaving
 	$(BIN)/python -m benchmarks.retrieval
+	$(BIN)/python -m benchmarks.text_chat
 	@test -z "$(COLLECTION)" || $(BIN)/python -m benchmarks.quality "$(COLLECTION)"
 
 lock: .venv ## resolve both lock files anew

@@ -81,6 +81,7 @@ async def test_what_the_caller_gives_is_what_arrives(http: GuardedHttp, site: Fa
         ("deflate", zlib.compress(b"inflated")),
         ("", b"inflated"),
     ],
+    ids=["gzip", "deflate", "plain"],
 )
 async def test_a_body_is_inflated(http: GuardedHttp, site: FakeSite, encoding: str, body: bytes) -> None:
     url = site.page("/", reply(body, headers={"content-encoding": encoding}, chunked=True))
