@@ -30,7 +30,10 @@ from tests.fake_model import FakeModel
 from tests.server import running_server
 
 READY = b"llmstack-api worker is ready\n"
-SLOW = {"qdrant_client", "qdrant_edge", "numpy", "tokenizers", "kreuzberg", "trafilatura", "lxml", "pgqueuer"}
+SLOW = {
+    *("qdrant_client", "qdrant_edge", "numpy", "tokenizers", "semantic_text_splitter", "kreuzberg"),
+    *("trafilatura", "lxml", "pgqueuer", "cryptography", "jsonschema_rs", "mcp", "httpx2"),
+}
 IMPORTS = """
 import asyncio, sys
 from llmstack_api.settings import Settings
@@ -189,7 +192,7 @@ async def test_a_second_replica_without_qdrant_says_which_setting_shares_the_vec
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-async def test_a_server_without_datasources_has_not_loaded_what_only_they_need(
+async def test_an_idle_server_has_not_loaded_what_is_not_always_needed(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url: str = request.getfixturevalue(f"{engine}_url")

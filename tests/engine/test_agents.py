@@ -42,11 +42,11 @@ def test_an_agent_needs_neither_output_nor_tools() -> None:
 
 
 def test_unknown_settings_of_an_agent_are_refused_and_those_of_its_looks_are_warned_of() -> None:
-    config = {"max_stepz": 3, "layout": "<x>", "welcome_message": "Hi"}
+    config = {"max_stepz": 3, "layout": "<x>", "init_on_load": True}
     _, findings = compile_app(definition(config=config), REGISTRY)
 
     assert [fault.loc for fault in findings.faults] == ["config.max_stepz"]
-    assert {warning.loc for warning in findings.warnings} == {"config.layout", "config.welcome_message"}
+    assert {warning.loc for warning in findings.warnings} == {"config.layout", "config.init_on_load"}
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,18 @@ async def test_a_value_in_many_keys_counts_each_time() -> None:
     assert [error.slug for error in outcome.errors] == ["output-too-large"]
 
 
+async def test_a_value_leaves_room_for_the_record_that_it_comes_to_stand_in() -> None:
+    value: Any = "x"
+    for _ in range(250):  # a serialiser takes 254 levels
+        value = [value]
+    outcome = await run(
+        {"a": "{{_inputs1.echo}}"}, step("", input={"any": "{{_inputs0.q}}"}), inputs={"q": value}
+    )
+
+    assert [error.slug for error in outcome.errors] == ["output-too-large"]
+    assert outcome.output == {}
+
+
 async def test_the_bound_of_a_run_is_not_tolerated_as_a_steps_failure() -> None:
     outcome = await run(
         {"a": "{{_inputs1.text}}", "b": "{{_inputs1.text}}", "c": "{{_inputs1.text}}"},

@@ -147,6 +147,31 @@ def test_tool_calls_keep_their_index_and_get_one_where_the_server_gives_none(ans
     assert delta.tool_calls == [{"index": 5, "function": {"name": "", "arguments": "1"}}]
 
 
+@pytest.mark.parametrize(
+    ("fragments", "places"),
+    [
+        pytest.param([(0, "a", "f"), (0, "", ""), (0, "b", "g"), (0, "", "")], [0, 0, 1, 1], id="all are 0"),
+        pytest.param([(0, "a", "f"), (0, "b", "g"), (1, "c", "h"), (1, "", "")], [0, 1, 2, 2], id="and 1"),
+        pytest.param([(0, "a", "f"), (0, "b", ""), (0, "c", "")], [0, 0, 0], id="an id a fragment"),
+        pytest.param([(0, "a", "f"), (0, "a", "f")], [0, 0], id="all of it in each fragment"),
+        pytest.param([(1, "b", "g"), (0, "a", "f"), (1, "", "")], [1, 0, 1], id="not in order"),
+        pytest.param(
+            [(None, "", "f"), (None, "", "g"), (None, "", "")], [0, 1, 1], id="neither number nor id"
+        ),
+    ],
+)
+def test_calls_are_kept_apart_however_a_server_numbers_them(
+    answer: Answer, fragments: list[tuple[int | None, str, str]], places: list[int]
+) -> None:
+    sent = [
+        event({"tool_calls": [{"index": index, "id": key, "function": {"name": name, "arguments": ""}}]})
+        for index, key, name in fragments
+    ]
+    [delta] = answer.take(sent)
+    assert delta.tool_calls
+    assert [call["index"] for call in delta.tool_calls] == places
+
+
 def test_fragments_of_a_function_call_are_joined(answer: Answer) -> None:
     [delta] = answer.take(
         [

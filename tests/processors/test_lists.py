@@ -179,6 +179,14 @@ async def test_what_is_no_list_is_refused_with_its_reason() -> None:
             await run_step(Map, make_ports(apps=OtherApps()), {"input_list": given}, CONFIG)
 
 
+async def test_a_list_that_is_nested_without_end_is_refused() -> None:
+    given = "[" * 300 + "]" * 300
+    with pytest.raises((RunError, ValueError), match="nested deeper than 64"):
+        await run_step(
+            Reduce, make_ports(apps=OtherApps()), {"input_list": given}, {"reducer_liquid_template": "x"}
+        )
+
+
 def test_definitions_of_upstreams_load() -> None:
     app = orjson.dumps({"promptly_app_uuid": APP, "promptly_app_version": "1", "input": {}}).decode()
     definition: JsonObject = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmstack_api.processors.sentences import MAX_SENTENCE, split_passage
+from llmstack_api.processors.sentences import MAX_HEADING, MAX_SENTENCE, split_passage
 from llmstack_api.processors.terms import stem, terms, words
 
 
@@ -151,3 +151,15 @@ def test_words_are_compared_without_case_accents_and_apostrophes() -> None:
 def test_scripts_without_blanks_are_compared_by_pairs() -> None:
     assert words("ok \u6f22\u5b57\u4eee") == ["ok", "\u6f22\u5b57", "\u5b57\u4eee"]
     assert words("\u6f22") == ["\u6f22"]
+
+
+def test_headings_and_names_of_columns_are_kept_short_as_every_sentence_below_has_them() -> None:
+    long = "x" * 100_000
+    found = split_passage(f"# {long}\n\nOne.\n\n| {long} |\n|---|\n| cell |")
+    assert [len(sentence.heading) for sentence in found] == [MAX_HEADING] * 2
+    assert [len(sentence.columns) for sentence in found] == [0, MAX_HEADING]
+
+
+def test_a_line_that_is_nearly_a_rule_is_read_in_the_time_of_its_length() -> None:
+    assert texts("-" * 1_000_000 + "x")[-1].endswith("x")
+    assert texts("One.\n" + "- = |" * 100_000 + "\nTwo.") == ["One.", "Two."]

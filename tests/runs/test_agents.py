@@ -102,12 +102,33 @@ async def test_arguments_that_are_no_json_are_told_to_the_model(client: httpx.As
     assert isinstance(call["arguments"], str)
 
 
+async def test_arguments_that_are_nested_without_end_are_told_to_the_model(client: httpx.AsyncClient) -> None:
+    nested = "[" * 250 + "]" * 250
+    app = await make_app(client, agent(f'tools:echo{{"input_str": {nested}}}', ECHO_TOOL, output=ALL))
+    answer = await ask(client, app)
+
+    (call,) = answer["output"]["steps"][0]["tool_calls"]
+    assert "nested deeper" in call["error"]
+    assert await steps_of(client, answer["run"]["id"]) == answer["output"]["steps"]
+
+
 async def test_arguments_that_a_tool_does_not_take_are_told_to_the_model(client: httpx.AsyncClient) -> None:
     app = await make_app(client, agent('tools:echo{"text": "x"}', ECHO_TOOL, output=ALL))
     answer = await ask(client, app)
 
     (call,) = answer["output"]["steps"][0]["tool_calls"]
     assert call["error"] == "Error: processors[0].input.text: Extra inputs are not permitted"
+
+
+async def test_what_a_tool_makes_counts_as_output_of_the_run(
+    sqlite_settings: Settings, fake_model: FakeModel
+) -> None:
+    model = calls(*2 * [("echo", {"input_str": 300 * "x"})])
+    async with serving(sqlite_settings, fake_model, max_output_chars=500) as client:
+        app = await make_app(client, agent(model, ECHO_TOOL))
+        answer = await client.post(f"{app}/run", json={"input": {"task": "go"}})
+    assert (answer.status_code, answer.json()["type"]) == (502, "/docs/problems#output-too-large")
+    assert answer.json()["processor"] == "agent"
 
 
 async def test_a_model_server_that_sends_no_usage_is_no_error(client: httpx.AsyncClient) -> None:

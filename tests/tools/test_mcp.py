@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from llmstack_api.errors import ProviderNotConfiguredError, ToolServerError
+from llmstack_api.tools import mcp, mcp_transport
 from tests.fake_mcp import RealServer, mcp_server
-from tests.tools.connecting import SERVERS, failure, leaving_no_task
+from tests.tools.connecting import SERVERS, GivenUpCall, failure, leaving_no_task
 
 
 @pytest.fixture(autouse=True)
@@ -69,37 +70,30 @@ async def test_a_long_result_is_cut(real: RealServer) -> None:
 
 async def test_calls_go_side_by_side_and_the_callers_timeout_ends_one_at_the_server(real: RealServer) -> None:
     async with SERVERS.connect(real.url) as box:
-
-        async def wait() -> None:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    await box.call("wait", {})
-
-        waits = [asyncio.create_task(wait()) for _ in range(3)]
+        waits = [GivenUpCall(box, "wait") for _ in range(3)]
         await real.until(lambda: real.waiting == 3)
-        assert await asyncio.gather(*(box.call("add", {"a": n, "b": n}) for n in range(4))) == [
-            "0",
-            "2",
-            "4",
-            "6",
-        ]
-        await asyncio.gather(*waits)
+        sums = await asyncio.gather(*(box.call("add", {"a": n, "b": n}) for n in range(4)))
+        assert sums == ["0", "2", "4", "6"]
+        await waits[0].give_up()
+        await real.until(lambda: real.waiting == 2)
+        await asyncio.gather(*(wait.give_up() for wait in waits[1:]))
         await real.until(lambda: real.waiting == 0)
         assert await box.call("add", {"a": 1, "b": 2}) == "3"
     await real.until(lambda: real.connections == 0)
 
 
-async def test_a_server_hears_that_we_leave_although_a_call_was_just_given_up(real: RealServer) -> None:
-    async def give_up() -> None:
+async def test_a_server_hears_that_we_leave_although_a_call_was_just_given_up(
+    real: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_transport, "PARTING_TIMEOUT", 5.0)
+    monkeypatch.setattr(mcp, "CLOSE_TIMEOUT", 10.0)
+    for _ in range(5):
         async with SERVERS.connect(real.url) as box:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.02):
-                    await box.call("wait", {})
-
-    await asyncio.gather(*(give_up() for _ in range(10)))
-    await real.until(lambda: real.waiting == 0)
-    sessions = sum(method == "DELETE" for method, _ in real.requests)
-    assert sessions == (10 if real.old else 0)
+            call = GivenUpCall(box, "wait")
+            await real.until(lambda: real.waiting == 1)
+            await call.give_up()
+        await real.until(lambda: real.waiting == 0)
+    assert sum(method == "DELETE" for method, _ in real.requests) == (5 if real.old else 0)
     await real.until(lambda: real.connections == 0)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 
-from llmstack_api.engine.ports import Toolbox
 from llmstack_api.errors import AddressRefusedError, ToolServerError
 from llmstack_api.outbound import Egress
 from llmstack_api.tools import mcp, mcp_transport
@@ -26,7 +25,7 @@ from tests.fake_site.answers import (
     reply,
     truncate,
 )
-from tests.tools.connecting import SERVERS, failure, leaving_no_task
+from tests.tools.connecting import SERVERS, GivenUpCall, failure, leaving_no_task
 
 SECRET = "a-key-in-the-address"
 
@@ -255,7 +254,7 @@ async def test_after_a_call_that_failed_the_next_one_is_answered(
 async def test_a_server_where_everything_hangs_holds_up_neither_its_callers_nor_who_leaves(
     site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mcp_transport, "PARTING_TIMEOUT", 0.2)
+    monkeypatch.setattr(mcp_transport, "PARTING_TIMEOUT", 0.5)
     hello = talker(tools_call=hang, notifications_cancelled=hang)
 
     async def with_session(exchange: Exchange) -> None:
@@ -269,13 +268,10 @@ async def test_a_server_where_everything_hangs_holds_up_neither_its_callers_nor_
     def methods() -> list[str]:
         return [seen.body["method"] for seen in site.requests]
 
-    async def wait(box: Toolbox) -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await box.call("t", {})
-
     async with SERVERS.connect(site.page("/mcp", with_session)) as box:
-        await asyncio.gather(*(wait(box) for _ in range(5)))
+        calls = [GivenUpCall(box, "t") for _ in range(5)]
+        await site.until(lambda: methods().count("tools/call") == 5)
+        await asyncio.gather(*(call.give_up() for call in calls))
         await site.until(lambda: methods().count("notifications/cancelled") == 5)
     assert site.requests[-1].method == "DELETE"
     assert site.requests[-1].headers["mcp-session-id"] == "s-1"

@@ -3,10 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 Json = Any
 JsonObject = dict[str, Any]
+
+MAX_TOKENS: Final = 2**31 - 1
+"""Tokens that a count goes up to: what the databases' integers hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Usage:
 
 
 def _add(left: int | None, right: int | None) -> int | None:
-    return left if right is None else right if left is None else left + right
+    return left if right is None else right if left is None else min(left + right, MAX_TOKENS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

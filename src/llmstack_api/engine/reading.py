@@ -48,7 +48,9 @@ APP_WITHOUT_EFFECT = frozenset({
     "last_modified_by_email", "read_accessible_by", "write_accessible_by", "access_permission",
     "unique_processors", "has_live_version",
 })  # fmt: skip
-STEP_WITHOUT_EFFECT = frozenset({"icon", "slug", "dependencies", "allowed_processors", "is_published"})
+STEP_WITHOUT_EFFECT = frozenset({
+    "icon", "slug", "dependencies", "allowed_processors", "is_published", "input_fields",
+})  # fmt: skip
 FIELD_WITHOUT_EFFECT = frozenset({
     "placeholder", "stream", "help", "widget", "multiline", "allow_multiple_files", "allowFiles",
     "filesMultiple",

@@ -41,6 +41,9 @@ CLOSE_TIMEOUT = 5.0
 """Seconds a cancelled run may take to clean up."""
 
 
+_LEVELS_AROUND = 16
+"""Levels of records and answers that a value may come to stand in; a serialiser takes only so many in all."""
+
 BURST = 64
 """Emissions after which a processor that never waits lets others run."""
 
@@ -337,11 +340,13 @@ class _Key:
 
 
 def _size(value: Json) -> int:
-    """Return about how many characters a value is."""
+    """Return about how many characters a value is; there must be room around it for what it is stored in."""
     if isinstance(value, str):
         return len(value)
+    for _ in range(_LEVELS_AROUND):
+        value = [value]
     try:
-        return len(orjson.dumps(value))
+        return len(orjson.dumps(value)) - 2 * _LEVELS_AROUND
     except orjson.JSONEncodeError:
         raise OutputTooLargeError("A value of the output is nested too deep.") from None
 

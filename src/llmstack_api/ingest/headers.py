@@ -1,5 +1,6 @@
 """What an answer's headers say of its body: type, charset, file name, validators."""
 
+import codecs
 import math
 import re
 import unicodedata
@@ -20,8 +21,9 @@ _TYPE: Final = re.compile(r"\s*([!#$&^_.+\w-]{1,80}/[!#$&^_.+\w-]{1,80})\s*(?:;|
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.ASCII | re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _NO_TEXT: Final = frozenset(
-    {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
+    {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "utf_7"}
 )
+"""Codecs of no encoding that pages have: of names, of source code, and one by which what is no character comes."""
 
 
 def media_type_of(content_type: str | None) -> str | None:
@@ -33,9 +35,11 @@ def media_type_of(content_type: str | None) -> str | None:
 def charset_of(content_type: str | None) -> str | None:
     """Give the charset that a Content-Type names, if Python can decode text of it."""
     name = _parameters(content_type or "").get("charset", "").strip()
-    if not name or len(name) > _LONGEST_CHARSET or name.lower().replace("-", "_") in _NO_TEXT:
+    if not name or len(name) > _LONGEST_CHARSET:
         return None
     try:
+        if codecs.lookup(name).name.replace("-", "_") in _NO_TEXT:  # one codec has many spellings
+            return None
         "a".encode(name)
     except (LookupError, ValueError):
         return None

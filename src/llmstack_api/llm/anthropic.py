@@ -1,5 +1,6 @@
 """Chat over Anthropic's `/messages`, in its native wire form."""
 
+import asyncio
 from typing import Final
 
 import httpx
@@ -24,7 +25,9 @@ async def chat(
     idle_timeout: float,
 ) -> Usage:
     """Call the model; see `engine.ports.ChatModel.chat`."""
-    translation = translate(request)
+    # Images and documents in it are read and written anew.
+    of_parts = any(isinstance(message.get("content"), list) for message in request.messages)
+    translation = await asyncio.to_thread(translate, request) if of_parts else translate(request)
     answer = MessageAnswer(
         endpoint, answer_tool=translation.answer_tool, function_calls=translation.function_calls
     )

@@ -4,7 +4,7 @@ from typing import Final
 
 import orjson
 
-from llmstack_api.engine.ports import ChatDelta, JsonObject, Usage
+from llmstack_api.engine.ports import MAX_TOKENS, ChatDelta, JsonObject, Usage
 from llmstack_api.errors import ProviderFailedError, RunError
 from llmstack_api.llm.endpoint import Endpoint
 from llmstack_api.llm.failures import failed_midway
@@ -212,6 +212,6 @@ class MessageAnswer:
         given = [count for name in _INPUT if (count := as_count(counts.get(name))) is not None]
         output = as_count(counts.get("output_tokens"))
         self.usage = Usage(
-            sum(given) if given else self.usage.input_tokens,
+            min(sum(given), MAX_TOKENS) if given else self.usage.input_tokens,
             self.usage.output_tokens if output is None else output,
         )

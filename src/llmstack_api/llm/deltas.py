@@ -11,6 +11,34 @@ from llmstack_api.llm.failures import failed_midway
 from llmstack_api.llm.values import as_count, as_index, as_list, as_object, as_text, loads
 
 
+class _Calls:
+    """Places of the tool calls of one choice; not every server numbers them well."""
+
+    __slots__ = ("_ids", "_places")
+
+    def __init__(self) -> None:
+        self._ids: dict[int, str] = {}
+        """What is known of each, by its place."""
+        self._places: dict[int | None, int] = {}
+        """Where the newest call of a number stands; None is that of all calls without one."""
+
+    def place(self, number: int | None, *, key: str, named: bool) -> int:
+        """Say which call a fragment with this id belongs to; `named`: it has a function's name."""
+        place = self._places.get(number)
+        if place is None or self._is_another(place, number, key=key, named=named):
+            taken = number is None or number in self._ids
+            place = as_index(max(self._ids, default=-1) + 1) if taken else number
+        self._places[number] = place
+        self._ids[place] = self._ids.get(place) or key
+        return place
+
+    def _is_another(self, place: int, number: int | None, *, key: str, named: bool) -> bool:
+        known = self._ids[place]
+        differs = bool(key and known and key != known)
+        # Some servers give all calls the number 0; some give each fragment of a call an id of its own.
+        return named or differs if number is None else named and differs
+
+
 class Answer:
     """What one call has said so far."""
 
@@ -26,7 +54,7 @@ class Answer:
         self._endpoint = endpoint
         self._seen: set[int] = set()
         self._finished: set[int] = set()
-        self._calls: dict[int, int] = {}
+        self._calls: dict[int, _Calls] = {}
 
     @property
     def begun(self) -> bool:
@@ -114,18 +142,18 @@ class Answer:
             delta.function_call = fragment
 
     def _fragment(self, call: JsonObject, choice: int) -> JsonObject:
-        newest = self._calls.get(choice, -1)
-        index = call.get("index")
-        if index is None:
-            # Servers that leave it out send a call's id with its first fragment.
-            index = newest + 1 if call.get("id") or newest < 0 else newest
-        self._calls[choice] = max(newest, as_index(index))
-        fragment: JsonObject = {"index": index}
+        fragment: JsonObject = {"index": 0}
         for name in ("id", "type"):
             if value := call.get(name):
                 fragment[name] = as_text(value)
         if function := call.get("function"):
             fragment["function"] = _function(as_object(function))
+        number = call.get("index")
+        fragment["index"] = self._calls.setdefault(choice, _Calls()).place(
+            None if number is None else as_index(number),
+            key=fragment.get("id", ""),
+            named=bool(fragment.get("function", {}).get("name")),
+        )
         return fragment
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-from llmstack_api.engine.ports import Json, JsonObject
+from llmstack_api.engine.ports import MAX_TOKENS, Json, JsonObject
 
 MAX_CHOICES: Final = 128
 """Most choices of one answer, and most tool calls of a choice; OpenAI's own limits."""
@@ -14,7 +14,6 @@ _SMALL: Final = 65_536
 _MAX_OBJECTS: Final = 50_000
 """Most objects and arrays of one event, or of an answer in one piece."""
 
-_MAX_TOKENS: Final = 2**53
 _ESCAPE: Final = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -65,7 +64,7 @@ def as_index(value: Json) -> int:
 
 def as_count(value: Json) -> int | None:
     """Take a number of tokens; None where it is none."""
-    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None
 
 
 def _harmless(data: bytes) -> str:

@@ -1,7 +1,7 @@
 """`builtin/agent`: a model that calls tools until it can answer; the one step of an agent app."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -10,16 +10,17 @@ from pydantic import Field
 
 from llmstack_api.engine.ports import ChatDelta, ChatRequest, Json, JsonObject, ToolSpec, Usage
 from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
-from llmstack_api.errors import ProcessorInputError, ProviderFailedError
+from llmstack_api.errors import ProcessorInputError
 from llmstack_api.processors.agent_tools import Tools
 from llmstack_api.processors.chat import Text
-from llmstack_api.processors.conversation import MAX_CALL, MAX_HISTORY, model_of, sampling
+from llmstack_api.processors.conversation import MAX_HISTORY, model_of, sampling
+from llmstack_api.processors.tool_calls import ToolCalls
 
 MAX_STEPS: Final = 100
 MAX_SERVERS: Final = 8
 PRESENTATION: Final = frozenset({
-    "assistant_image", "chat_bubble_style", "chat_bubble_text", "chat_page_header", "input_template", "layout",
-    "process_markdown", "renderer_type", "split_tasks", "stream", "suggested_messages", "welcome_message",
+    "assistant_image", "chat_bubble_style", "chat_bubble_text", "chat_page_header", "init_on_load", "input_template",
+    "layout", "process_markdown", "renderer_type", "split_tasks", "stream", "suggested_messages", "welcome_message",
     "window_color",
 })  # fmt: skip
 """Upstream's settings of how an agent looks."""
@@ -114,10 +115,11 @@ class _Turn:
     """One answer of the model while it comes."""
 
     emit: Emit
+    number: int
     paragraph: bool
     """Something was said before."""
     texts: list[str] = field(default_factory=list[str])
-    calls: dict[int, JsonObject] = field(default_factory=dict[int, JsonObject])
+    calls: ToolCalls = field(default_factory=ToolCalls)
     finish_reason: str | None = None
 
     async def receive(self, deltas: list[ChatDelta]) -> None:
@@ -132,38 +134,24 @@ class _Turn:
                 self.texts.append(delta.text)
                 await self.emit.chunk("content", delta.text)
             for fragment in delta.tool_calls or ():
-                self._join(fragment)
+                self.calls.add(fragment)
             self.finish_reason = delta.finish_reason or self.finish_reason
 
-    def _join(self, fragment: JsonObject) -> None:
-        call = self.calls.setdefault(fragment["index"], {"id": "", "name": "", "arguments": ""})
-        function: Mapping[str, Json] = fragment.get("function") or {}
-        call["id"] = fragment.get("id") or call["id"]
-        call["name"] += function.get("name") or ""
-        call["arguments"] += function.get("arguments") or ""
-        if len(call["name"]) + len(call["arguments"]) > MAX_CALL:
-            raise ProviderFailedError(f"The model wrote a call of more than {MAX_CALL} characters.")
-
     def wanted(self) -> list[JsonObject]:
-        """Return the calls in order, each with an id."""
-        ordered = [call for _, call in sorted(self.calls.items())]
-        for position, call in enumerate(ordered, start=1):
-            call["id"] = call["id"] or f"call_{position}"
-        return ordered
+        """Return the calls in order, each with an id of its own."""
+        calls = self.calls.joined()
+        taken: set[str] = set()
+        for position, call in enumerate(calls, start=1):
+            if not call["id"] or call["id"] in taken:
+                call["id"] = f"call_{self.number}_{position}"
+            taken.add(call["id"])
+            call["function"]["arguments"] = call["function"]["arguments"] or "{}"
+        return calls
 
-    def message(self) -> JsonObject:
+    def message(self, calls: list[JsonObject]) -> JsonObject:
         """Give the answer in the OpenAI form."""
         message: JsonObject = {"role": "assistant", "content": "".join(self.texts) or None}
-        if self.calls:
-            message["tool_calls"] = [
-                {
-                    "id": call["id"],
-                    "type": "function",
-                    "function": {"name": call["name"], "arguments": call["arguments"] or "{}"},
-                }
-                for call in self.wanted()
-            ]
-        return message
+        return message | {"tool_calls": calls} if calls else message
 
 
 class Agent(Processor[AgentInput, AgentConfig]):
@@ -201,10 +189,10 @@ class Agent(Processor[AgentInput, AgentConfig]):
             last = number == self.config.max_steps
             if last and number > 1:
                 _instruct(messages, _LAST_STEP)
-            turn = _Turn(emit, paragraph=spoken)
+            turn = _Turn(emit, number, paragraph=spoken)
             usage = await self._ask(emit, messages, turn, () if last else tools.specs)
             calls = [] if last else turn.wanted()
-            messages.append(turn.message())
+            messages.append(turn.message(calls))
             done = await tools.call_all(calls, began)
             messages += [
                 {"role": "tool", "tool_call_id": call["id"], "content": call["error"] or call["result"]}

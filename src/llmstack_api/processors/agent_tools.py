@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-import orjson
-
+from llmstack_api.engine.jsontext import read_json
 from llmstack_api.engine.ports import Json, JsonObject, Toolbox, ToolSpec
 from llmstack_api.engine.toolbox import cut
 from llmstack_api.errors import LLMStackError, OutputTooLargeError, ProcessorInputError, ToolServerError
@@ -47,26 +46,34 @@ class Tools:
         return name
 
     async def call_all(self, calls: Sequence[JsonObject], began: float) -> list[JsonObject]:
-        """Do the calls side by side; return their records in order. What fails is told, not raised."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._call(call, began)) for call in calls]
+        """Do the calls side by side; return their records in order. What fails is told, not raised.
+
+        Raises:
+            OutputTooLargeError: the run's own bound.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._call(call, began)) for call in calls]
+        except ExceptionGroup as failures:
+            # One task's failure cancels the others, so that this is the first of them.
+            raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
     async def _call(self, call: JsonObject, began: float) -> JsonObject:
         async with self._turns:
             started = _elapsed(began)
-            arguments: Json = call["arguments"]
+            name, arguments = call["function"]["name"], call["function"]["arguments"]
             result = error = None
             try:
-                arguments = _arguments(call)
-                result = await self._told(call["name"], arguments)
+                arguments = _arguments(arguments.strip())
+                result = await self._told(name, arguments)
             except OutputTooLargeError:
-                raise  # the run's own bound
+                raise
             except LLMStackError as failure:
                 error = cut(f"Error: {failure}")
         return {
             "id": call["id"],
-            "name": call["name"],
+            "name": name,
             "arguments": arguments,
             "result": result,
             "error": error,
@@ -91,12 +98,11 @@ class Tools:
             raise ToolServerError(f"The tool {name!r} took too long.") from None
 
 
-def _arguments(call: JsonObject) -> JsonObject:
-    text = call["arguments"].strip()
+def _arguments(text: str) -> JsonObject:
     try:
-        arguments: Json = orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError as error:
-        raise ProcessorInputError(f"The arguments are no JSON: {error}.") from None
+        arguments: Json = read_json(text) if text else {}
+    except ValueError as error:
+        raise ProcessorInputError(f"The arguments are no JSON that can be read: {error}.") from None
     if not isinstance(arguments, dict):
         raise ProcessorInputError("The arguments are no JSON object.")
     return arguments  # pyright: ignore[reportUnknownVariableType] # JSON

@@ -7,18 +7,22 @@ form of the question expects. All weights were chosen on other texts than those 
 
 import asyncio
 import math
+from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 from llmstack_api.processors.expectations import Expectation, content_of, lacks_name
-from llmstack_api.processors.sentences import Sentence, split_passage
+from llmstack_api.processors.sentences import MAX_HEADING, Sentence, split_passage
 from llmstack_api.processors.terms import STOP_WORDS, is_unspaced, stem, terms, words
 from llmstack_api.vectors.bundled import BundledEmbedder
 
 MAX_WEIGHED: Final = 300
 """Sentences whose meaning is compared: those that have most of the question's terms."""
+
+MAX_TERMS: Final = 64
+"""Terms of a question that are looked for."""
 
 THRESHOLD: Final = 0.34
 """Evidence from which on there is an answer."""
@@ -126,33 +130,45 @@ class _Question:
         for word in words(content_of(text)):
             if word not in STOP_WORDS:
                 spoken.setdefault(stem(word), word)
-        self.terms = list(spoken)
-        self.words = list(spoken.values())
+        self.terms = list(spoken)[:MAX_TERMS]
+        self.words = [spoken[term] for term in self.terms]
         self.weights: list[float] = []
         self.known: set[str] = set()
         """Every term of the passages, and those of the question that look like one of them."""
+        self._alike: list[frozenset[str]] = []
+        """For each term, those of the passages that begin like it."""
 
     def gather(self, passages: Sequence[Material]) -> list[_Candidate]:
         """Split the passages; return the sentences that may answer, with what they have of the terms."""
         candidates: list[_Candidate] = []
         seen: set[str] = set()
+        above: dict[str, frozenset[str]] = {}
         for rank, passage in enumerate(passages):
             before: Sentence | None = None
             for sentence in split_passage(passage.text):
                 key = " ".join(sentence.text.split())
                 if key not in seen:
                     seen.add(key)
-                    candidates.append(_candidate(sentence, before, passage, rank))
+                    candidates.append(_candidate(sentence, before, passage, rank=rank, above=above))
                 before = sentence
         for candidate in candidates:
             self.known |= candidate.terms | candidate.heading_terms
-            candidate.has = [_best(term, candidate.terms) for term in self.terms]
-        self.known |= {term for term in self.terms if _best(term, self.known)}
+        self._alike = _alike(self.terms, self.known)
+        for candidate in candidates:
+            candidate.has = self.shares(candidate.terms)
+        self.known |= {term for term, alike in zip(self.terms, self._alike, strict=True) if alike}
         self._weigh(candidates)
         if len(candidates) > MAX_WEIGHED:
             candidates.sort(key=lambda candidate: -self.covered(candidate.has))
             del candidates[MAX_WEIGHED:]
         return candidates
+
+    def shares(self, there: frozenset[str]) -> list[float]:
+        """Return how much there is of each term: all of it, or one that begins like it."""
+        return [
+            1.0 if term in there else 0.0 if alike.isdisjoint(there) else _SAME_ROOT
+            for term, alike in zip(self.terms, self._alike, strict=True)
+        ]
 
     def _weigh(self, candidates: Sequence[_Candidate]) -> None:
         """Weigh terms by how rare they are among the sentences."""
@@ -169,8 +185,19 @@ class _Question:
         return sum(map(float.__mul__, self.weights, map(float, has)))
 
 
-def _candidate(sentence: Sentence, before: Sentence | None, passage: Material, rank: int) -> _Candidate:
-    heading = sentence.heading or passage.heading
+def _candidate(
+    sentence: Sentence,
+    before: Sentence | None,
+    passage: Material,
+    *,
+    rank: int,
+    above: dict[str, frozenset[str]],
+) -> _Candidate:
+    """Make one; `above` keeps the terms of headings, which many sentences share."""
+    heading = sentence.heading or passage.heading[:MAX_HEADING]
+    headed = f"{heading} {sentence.columns}"
+    if (heading_terms := above.get(headed)) is None:
+        heading_terms = above[headed] = frozenset(terms(headed))
     neighbour = before.text if before and not sentence.columns else ""
     return _Candidate(
         sentence=sentence,
@@ -180,7 +207,7 @@ def _candidate(sentence: Sentence, before: Sentence | None, passage: Material, r
         terms=frozenset(terms(sentence.text)),
         before=neighbour,
         before_terms=frozenset(terms(neighbour)),
-        heading_terms=frozenset(terms(f"{heading} {sentence.columns}")),
+        heading_terms=heading_terms,
     )
 
 
@@ -230,8 +257,8 @@ def _score_one(
     focus: int | None,
 ) -> None:
     has = candidate.has
-    above = [_best(term, candidate.heading_terms) for term in asked.terms]
-    before = [_best(term, candidate.before_terms) for term in asked.terms]
+    above = asked.shares(candidate.heading_terms)
+    before = asked.shares(candidate.before_terms)
     judged = asked.expected.judge(f"{candidate.sentence.text} {candidate.sentence.columns}")
     if focus is not None:
         there = has[focus] or above[focus] or before[focus] or related[focus] > _NEARER
@@ -271,18 +298,17 @@ def _products(left: list[list[float]], right: list[list[float]]) -> list[list[fl
     return products.tolist()
 
 
-def _best(term: str, known: frozenset[str] | set[str]) -> float:
-    """Return how much of a term there is: all of it, or one that begins like it."""
-    if term in known:
-        return 1.0
-    if len(term) < _COMMON_PREFIX:
-        return 0.0
-    return _SAME_ROOT if any(_have_one_root(term, other) for other in known) else 0.0
+def _alike(asked: Sequence[str], known: AbstractSet[str]) -> list[frozenset[str]]:
+    """Return for each of some terms those known ones that begin like it."""
+    beginnings: defaultdict[str, list[str]] = defaultdict(list)
+    for term in known:
+        beginnings[term[:_COMMON_PREFIX]].append(term)
+    return [
+        frozenset(other for other in beginnings[term[:_COMMON_PREFIX]] if _have_one_root(term, other))
+        for term in asked
+    ]
 
 
-@lru_cache(maxsize=16_384)
 def _have_one_root(one: str, other: str) -> bool:
     least = max(_COMMON_PREFIX, math.ceil(_COMMON_SHARE * max(len(one), len(other))))
-    return (
-        len(other) >= _COMMON_PREFIX and one[:least] == other[:least] and min(len(one), len(other)) >= least
-    )
+    return min(len(one), len(other)) >= least and one[:least] == other[:least]

@@ -2,18 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import BeforeValidator
 
+from llmstack_api.engine.jsontext import read_json
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.processor import ProcessorModel
-
-
-def _as_text(value: Json) -> Json:
-    """Take what a template of one bare variable may give where text is due."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return orjson.dumps(value).decode()
+from llmstack_api.processors.values import as_text
 
 
 def _as_object(value: Json) -> Json:
@@ -23,12 +17,12 @@ def _as_object(value: Json) -> Json:
     if not value.strip():
         return None
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
+        return read_json(value)
+    except ValueError as error:
         raise ValueError(f"must be an object or its JSON: {error}") from None
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
+Text = Annotated[str, BeforeValidator(as_text)]
 Object = Annotated[JsonObject | None, BeforeValidator(_as_object)]
 
 

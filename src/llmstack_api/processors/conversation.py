@@ -12,12 +12,10 @@ from llmstack_api.errors import ProcessorInputError, ProviderFailedError, StepTi
 from llmstack_api.known_providers import is_reasoning
 from llmstack_api.processors.chat import Message
 from llmstack_api.processors.structured import ParsedAnswer
+from llmstack_api.processors.tool_calls import MAX_CALLS, ToolCalls
 
 MAX_HISTORY: Final = 1000
 """Most messages of the history that are ever sent."""
-
-MAX_CALL: Final = 256 * 1024
-"""Most characters of one tool or function call."""
 
 _UPSTREAMS_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "anthropic": {
@@ -66,14 +64,14 @@ class AnswerJoiner:
         self.emit = emit
         self._paths = texts
         self._parsed = ParsedAnswer(emit, schema) if schema else None
-        self._tools: dict[int, JsonObject] = {}
+        self._tools = ToolCalls()
         self._said: set[int] = set()
         self._texts: list[str] = []
 
     @property
     def tool_calls(self) -> list[JsonObject]:
         """The calls of the first choice, joined."""
-        return [call for _, call in sorted(self._tools.items())]
+        return self._tools.joined()
 
     async def receive(self, deltas: list[ChatDelta]) -> None:
         """Take the deltas of one network read."""
@@ -100,9 +98,7 @@ class AnswerJoiner:
         if delta.reasoning:
             await self.emit.chunk("reasoning", delta.reasoning)
         for fragment in delta.tool_calls or ():
-            call = self._tools.setdefault(fragment["index"], {"id": "", "type": "function", "function": {}})
-            call["id"] = fragment.get("id") or call["id"]
-            _join(call["function"], fragment.get("function") or {})
+            self._tools.add(fragment)
         self.finish_reason = delta.finish_reason or self.finish_reason
 
     async def finish(self) -> None:
@@ -133,8 +129,8 @@ class AnswerJoiner:
 def _join(whole: JsonObject, fragment: JsonObject) -> None:
     for name in ("name", "arguments"):
         whole[name] = whole.get(name, "") + (fragment.get(name) or "")
-    if len(whole["name"]) + len(whole["arguments"]) > MAX_CALL:
-        raise ProviderFailedError(f"The model wrote a call of more than {MAX_CALL} characters.")
+    if len(whole["name"]) + len(whole["arguments"]) > MAX_CALLS:
+        raise ProviderFailedError(f"The model wrote a call of more than {MAX_CALLS:,} characters.")
 
 
 async def ask(question: Question, context: StepContext, *, emit: Emit, answer: AnswerJoiner) -> None:

@@ -1,15 +1,12 @@
 """What the HTTP processors share: parts of a request made of values, and an answer read."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 from urllib.parse import quote, urlencode
 
-import orjson
-
 from llmstack_api.engine.ports import HttpAnswer, Json
 from llmstack_api.errors import ProcessorInputError
-from llmstack_api.processors.values import as_text
+from llmstack_api.processors.values import as_text, aside, read_body
 
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -17,10 +14,6 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MAX_DEPTH: Final = 64
 """Deepest nesting of JSON that is read."""
 
-MAX_OBJECTS: Final = 100_000
-"""Most objects and arrays in JSON that is read."""
-
-_SMALL: Final = 65_536
 _COOKIE_SEPARATORS: Final = frozenset('()<>@,;:\\"/[]?={} \t')
 
 
@@ -104,19 +97,11 @@ def text_of(answer: HttpAnswer) -> tuple[str, str]:
 
 async def json_of(answer: HttpAnswer) -> Json:
     """Read a body as JSON; None where it is none, or nested deeper or larger than is read."""
-    if len(answer.content) <= _SMALL:
-        return _json_of(answer.content)
-    return await asyncio.to_thread(_json_of, answer.content)
+    return await aside(_json_of, answer.content)
 
 
 def _json_of(content: bytes) -> Json:
-    # Objects take many times the bytes that they are written in.
-    if len(content) > _SMALL and content.count(b"{") + content.count(b"[") > MAX_OBJECTS:
-        return None
-    try:
-        value = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError:
-        return None
+    value = read_body(content)
     return value if _is_sound(value, MAX_DEPTH) else None
 
 

@@ -1,9 +1,7 @@
 """`openai/image_generations`: images out of words."""
 
-import asyncio
 from typing import Any, ClassVar, Final, Literal, cast
 
-import orjson
 from pydantic import Field
 
 from llmstack_api.engine.files import read_base64
@@ -12,15 +10,13 @@ from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
 from llmstack_api.errors import ProcessorInputError, ProviderFailedError
 from llmstack_api.processors.chat import Text
 from llmstack_api.processors.model_calls import ModelConfig, call_model, default_of, usage_of
+from llmstack_api.processors.values import aside, read_body
 
 MAX_PROMPT: Final = 32_000
 """Characters of a prompt: the most that a model of OpenAI takes."""
 
 MAX_IMAGES: Final = 10
 MAX_URL: Final = 16_384
-
-_LARGE: Final = 262_144
-"""Characters of base64 that are decoded in a thread."""
 
 _KINDS: Final = (
     (b"\x89PNG", "image/png"),
@@ -95,7 +91,7 @@ class ImageGenerations(Processor[ImageInput, ImageConfig]):
                 "quality": config.quality.strip(),
             },
         )
-        document = _read(answer.data)
+        document = await aside(_read, answer.data)
         images = [await self._image(item) for item in _listed(document)[: config.n or 1]]
         if not images:
             raise ProviderFailedError("The model answered without any image.")
@@ -112,7 +108,7 @@ class ImageGenerations(Processor[ImageInput, ImageConfig]):
         if isinstance(url, str) and 0 < len(url) <= MAX_URL:
             shown = image["url"] = url
         if isinstance(data, str) and data:
-            kind = await (asyncio.to_thread(_kind, data) if len(data) > _LARGE else _at_once(data))
+            kind = await aside(_kind, data)
             shown = f"data:{kind};base64,{data}"
             if self.config.response_format == "b64_json":
                 image["b64_json"] = data
@@ -122,10 +118,7 @@ class ImageGenerations(Processor[ImageInput, ImageConfig]):
 
 
 def _read(data: bytes) -> JsonObject:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        document = None
+    document = read_body(data)
     if not isinstance(document, dict):
         raise ProviderFailedError("The model did not answer in JSON.")
     return cast("JsonObject", document)
@@ -135,10 +128,6 @@ def _listed(document: JsonObject) -> list[JsonObject]:
     listed = document.get("data")
     items = cast("list[Any]", listed) if isinstance(listed, list) else []
     return [cast("JsonObject", item) for item in items if isinstance(item, dict)]
-
-
-async def _at_once(data: str) -> str:
-    return _kind(data)
 
 
 def _kind(data: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from pydantic import Field
 
-from llmstack_api.engine.ports import Capability, File, Json, JsonObject, ModelCall, Usage
+from llmstack_api.engine.ports import MAX_TOKENS, Capability, File, Json, JsonObject, ModelCall, Usage
 from llmstack_api.engine.processor import ProcessorModel, StepContext
 from llmstack_api.errors import ProcessorInputError, StepTimeoutError
 
@@ -92,4 +92,4 @@ def usage_of(answer: JsonObject) -> Usage:
 
 
 def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None

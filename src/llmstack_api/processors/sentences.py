@@ -8,9 +8,12 @@ from typing import Final
 MAX_SENTENCE: Final = 600
 """Characters of a sentence; what is longer is cut where it has a blank, or where it has to be."""
 
+MAX_HEADING: Final = 200
+"""Characters that are kept of a heading, and of the names of columns: each sentence below has them."""
+
 _FENCE: Final = re.compile(r"\s*(?:```|~~~)")
 _HEADING: Final = re.compile(r"(#{1,6})\s+(\S.*)")
-_RULE: Final = re.compile(r"[\s|:=*_-]*[|=*_-][\s|:=*_-]*")
+_RULE: Final = re.compile(r"(?=[\s|:=*_-]*[|=*_-])[\s|:=*_-]*")
 _ITEM: Final = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+(?=\S)")
 _RECORD: Final = re.compile(r"[^\W\d_][^:.!?]{0,60}: +\S")
 _END: Final = re.compile(
@@ -55,7 +58,7 @@ class _Outline:
 
     def enter(self, level: int, title: str) -> None:
         self.marked = {above: text for above, text in self.marked.items() if above < level}
-        self.marked[level] = title
+        self.marked[level] = title[:MAX_HEADING]
         self.plain = self.lead = ""
 
     def __str__(self) -> str:
@@ -130,7 +133,8 @@ def _marked(sentences: list[Sentence]) -> list[Sentence]:
 def _read_table(rows: list[str], heading: str) -> Iterator[Sentence]:
     """Read rows; the first one names the columns where a rule follows it, or where rows have no outer bars."""
     ruled = len(rows) > 1 and _RULE.fullmatch(rows[1]) is not None
-    columns = _cells(rows[0]) if ruled or (rows and not rows[0].lstrip().startswith("|")) else ""
+    named = ruled or (rows and not rows[0].lstrip().startswith("|"))
+    columns = _cells(rows[0])[:MAX_HEADING] if named else ""
     for row in rows[2:] if ruled else rows:
         if not _RULE.fullmatch(row):
             yield from (Sentence(part, heading, columns) for part in _bounded(_cells(row)))

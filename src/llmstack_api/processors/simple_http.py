@@ -23,7 +23,7 @@ from llmstack_api.processors.http_parts import (
     text_of,
     with_type,
 )
-from llmstack_api.processors.values import emit_text
+from llmstack_api.processors.values import aside, emit_text
 
 _PLAIN_TYPE = "text/plain; charset=utf-8"
 
@@ -124,13 +124,13 @@ class SimpleHttp(Processor[SimpleHttpInput, SimpleHttpConfig]):
         await emit.value("time", round(answer.elapsed, 6))
         value = await json_of(answer)
         await emit.value("response_json", {"data": value} if isinstance(value, list) else _object(value))
-        await emit_text(emit, "response", self._response(answer))
+        await emit_text(emit, "response", await self._response(answer))
 
-    def _response(self, answer: HttpAnswer) -> str:
+    async def _response(self, answer: HttpAnswer) -> str:
         if self.config.output_type != "OBJECT":
             return text_of(answer)[0]
         kind = clean_media_type(header(answer.headers, "content-type") or "")
-        return write_data_uri(File(answer.content, media_type=kind))
+        return await aside(lambda data: write_data_uri(File(data, media_type=kind)), answer.content)
 
     def _call(self) -> HttpCall:
         config = self.config

@@ -1,6 +1,5 @@
 """`openai/text_to_speech`: a text, spoken."""
 
-import asyncio
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field
@@ -11,12 +10,10 @@ from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
 from llmstack_api.errors import ProcessorInputError, ProviderFailedError
 from llmstack_api.processors.chat import Text
 from llmstack_api.processors.model_calls import ModelConfig, call_model, default_of
+from llmstack_api.processors.values import aside
 
 MAX_TEXT: Final = 100_000
 """Characters of a text; the models take less, each its own."""
-
-_LARGE: Final = 1_048_576
-"""Bytes of sound that are encoded in a thread."""
 
 _TYPES: Final = {
     "mp3": "audio/mpeg",
@@ -84,10 +81,5 @@ class TextToSpeech(Processor[SpeechInput, SpeechConfig]):
         if not answer.data or given.startswith("text/") or given.endswith("json"):
             raise ProviderFailedError("The model did not answer with sound.")
         kind = given if given.startswith("audio/") else _TYPES[config.response_format]
-        sound = File(answer.data, media_type=kind)
-        uri = (
-            await asyncio.to_thread(write_data_uri, sound)
-            if len(sound.data) > _LARGE
-            else write_data_uri(sound)
-        )
+        uri = await aside(lambda data: write_data_uri(File(data, media_type=kind)), answer.data)
         await emit.value("result", uri)

@@ -1,7 +1,6 @@
 """`promptly/data_uri_text_extract` and `promptly/http_uri_text_extract`: the text of a file, or of an address."""
 
-import asyncio
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -10,10 +9,7 @@ from llmstack_api.engine.ports import File
 from llmstack_api.engine.processor import Emit, Processor, ProcessorModel, StepContext
 from llmstack_api.errors import ProcessorInputError
 from llmstack_api.processors.chat import Text
-from llmstack_api.processors.values import emit_text
-
-_LARGE: Final = 1_048_576
-"""Characters of a file that is decoded in a thread."""
+from llmstack_api.processors.values import aside, emit_text
 
 
 class _ExtractConfig(ProcessorModel):
@@ -131,9 +127,7 @@ async def read_file(text: str, loc: str) -> File:
         ProcessorInputError: it is neither.
     """
     try:
-        if len(text) > _LARGE:
-            return await asyncio.to_thread(_decode, text)
-        return _decode(text)
+        return await aside(_decode, text)
     except ValueError as error:
         raise ProcessorInputError(f"{loc}: {error}.") from None
 

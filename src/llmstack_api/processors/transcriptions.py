@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
-import orjson
 from pydantic import Field
 
 from llmstack_api.engine.ports import File, JsonObject
@@ -12,7 +11,7 @@ from llmstack_api.errors import ProcessorInputError, ProviderFailedError
 from llmstack_api.processors.chat import Text
 from llmstack_api.processors.model_calls import ModelConfig, call_model, default_of, usage_of
 from llmstack_api.processors.text_extract import read_file
-from llmstack_api.processors.values import emit_text
+from llmstack_api.processors.values import aside, emit_text, read_body
 
 MAX_FILE: Final = 25 * 1024 * 1024
 """Bytes of a recording: what OpenAI takes."""
@@ -115,12 +114,15 @@ class _Listening(Processor[InputT, TranscriptionConfig]):
             },
             file=await self._recording(),
         )
-        document = _read(answer, config.response_format)
+        document = await aside(
+            lambda data: _read(replace(answer, data=data), config.response_format), answer.data
+        )
         emit.usage(usage_of(document))
         await emit_text(emit, "text", document["text"])
         if config.response_format == "verbose_json":
-            for name in ("language", "duration", "segments"):
-                await emit.value(name, document.get(name))
+            await emit.value("language", document.get("language"))
+            await emit.value("duration", document.get("duration"))
+            await emit.value("segments", document.get("segments") or [])
 
     def further_fields(self) -> JsonObject:
         """Give what is known of the recording."""
@@ -178,10 +180,7 @@ def _read(answer: File, form: str) -> JsonObject:
     """Read an answer: JSON with a text, or the text itself."""
     kind = (answer.media_type or "").partition(";")[0].lower()
     if form in {"json", "verbose_json"} or kind.endswith("json"):
-        try:
-            document = orjson.loads(answer.data)
-        except orjson.JSONDecodeError:
-            document = None
+        document = read_body(answer.data)
         fields = cast("JsonObject", document) if isinstance(document, dict) else {}
         if not isinstance(fields.get("text"), str):
             raise ProviderFailedError("The model did not answer with a text.")

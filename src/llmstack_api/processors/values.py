@@ -1,10 +1,13 @@
 """Values as apps give them to processors: JSON or its text, templates that a processor fills itself."""
 
-from typing import Annotated, Any, Final, cast
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar, cast
 
 import orjson
 from pydantic import BeforeValidator, InstanceOf, WithJsonSchema
 
+from llmstack_api.engine.jsontext import read_json
 from llmstack_api.engine.liquid import Budget
 from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.processor import Emit, FieldPath
@@ -12,6 +15,32 @@ from llmstack_api.engine.template import OwnTemplate
 
 PIECE: Final = 16_384
 """Characters of a text that are emitted at once."""
+
+LARGE: Final = 262_144
+"""Bytes or characters from which on data is worked on in a thread."""
+
+MAX_OBJECTS: Final = 100_000
+"""Most objects and arrays in JSON that is read; they take many times the bytes that they are written in."""
+
+_SMALL: Final = 65_536
+
+_Data = TypeVar("_Data", str, bytes)
+_Result = TypeVar("_Result")
+
+
+async def aside(work: Callable[[_Data], _Result], data: _Data) -> _Result:
+    """Work on data where it holds up nobody: in a thread, if there is much of it."""
+    return await asyncio.to_thread(work, data) if len(data) > LARGE else work(data)
+
+
+def read_body(content: bytes) -> Json:
+    """Read a body as JSON; None where it is none, or has more objects than are read."""
+    if len(content) > _SMALL and content.count(b"{") + content.count(b"[") > MAX_OBJECTS:
+        return None
+    try:
+        return orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        return None
 
 
 def as_text(value: Json) -> str:
@@ -42,8 +71,8 @@ def _as_list(value: Json) -> Json:
     if not value.strip():
         return []
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
+        return read_json(value)
+    except ValueError as error:
         raise ValueError(f"must be a list or its JSON: {error}") from None
 
 

@@ -1,5 +1,6 @@
 """`openai/chatgpt_vision`, and messages that are made of texts and images."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
@@ -171,7 +172,9 @@ class ChatGPTVision(Processor[VisionInput, VisionConfig]):
             model=model,
             base_url=config.base_url,
             system=self.input.system_message,
-            turn=turn_of_parts(self.input.messages),
+            turn=await asyncio.to_thread(
+                turn_of_parts, self.input.messages
+            ),  # images are read and written anew
             history_limit=config.history_limit(),
             parameters=config.parameters(model),
             stream=config.stream,

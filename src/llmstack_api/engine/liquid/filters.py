@@ -5,20 +5,18 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import orjson
 from liquid.builtin.expressions.primitive import Blank, Empty
 from liquid.undefined import is_undefined
 
+from llmstack_api.engine.jsontext import check_depth
 from llmstack_api.engine.liquid import dates, lists, numbers, texts
 from llmstack_api.engine.liquid.budget import Budget, size_of, to_json
 from llmstack_api.errors import TemplateError
 
 _CALL = 4_000
 """Work of calling any filter."""
-_MAX_DEPTH = 64
-"""Deepest JSON that a template may read; that of a request's body."""
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -55,23 +53,8 @@ def json_value(budget: Budget, value: object) -> object:
         raise ValueError(f"this is no JSON: {error}") from None
     if _ESCAPED_NUL.search(value):
         raise ValueError("the JSON holds a NUL character")
-    _check_depth(found)
+    check_depth(found)
     return found
-
-
-def _check_depth(value: object) -> None:
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [child for item in level for child in _children(item)]
-        if not level:
-            return
-    raise ValueError(f"the JSON is nested deeper than {_MAX_DEPTH} levels")
-
-
-def _children(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return cast("dict[str, object]", value).values()
-    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 @dataclass(frozen=True, slots=True)
