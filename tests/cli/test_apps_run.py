@@ -85,6 +85,8 @@ async def test_ctrl_c_ends_the_run_upstream(
     await create(sqlite_client, chat("hang-mid"))
     env = environment(tmp_path, url=sqlite_server.url, token=await sqlite_server.token())
     process = await asyncio.create_subprocess_exec(
+        "env",
+        "--default-signal=INT",  # a suite that runs in the background may have it ignored
         *COMMAND,
         "apps",
         "run",

@@ -179,7 +179,7 @@ async def test_an_entry_that_was_stored_in_part_when_the_settings_changed_is_cut
                 await asyncio.sleep(0.01)
         fake_model.script(*["status:503"] * 6)  # the next requests and their repeats
         seen = len(fake_model.requests)
-        await fake_model.until(lambda: len(fake_model.requests) >= seen + 6)
+        await fake_model.until(lambda: len(fake_model.requests) >= seen + 6, within=30)
         config = {"chunk_size": 2000, "chunk_overlap": 0}
         answer = await client.patch(f"/api/datasources/{datasource}", json={"config": config})
         assert answer.status_code == 200

@@ -49,6 +49,13 @@ def test_unknown_settings_of_an_agent_are_refused_and_those_of_its_looks_are_war
     assert {warning.loc for warning in findings.warnings} == {"config.layout", "config.init_on_load"}
 
 
+def test_input_fields_of_a_step_as_upstream_writes_them_are_warned_of() -> None:
+    plan, findings = compile_app(definition(step("", input_fields=[])), REGISTRY)
+
+    assert plan is not None
+    assert [warning.loc for warning in findings.warnings] == ["processors[0].input_fields"]
+
+
 @pytest.mark.parametrize(
     ("tool", "loc"),
     [

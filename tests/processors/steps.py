@@ -1,6 +1,6 @@
 """Runs one processor as the runner would, and keeps what it emits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ from llmstack_api.engine.constants import check_values
 from llmstack_api.engine.definition import Findings
 from llmstack_api.engine.liquid import Budget
 from llmstack_api.engine.output import StepOutput
-from llmstack_api.engine.ports import AppAnswer, ChunkReceiver, Json, JsonObject, Ports, Usage
+from llmstack_api.engine.ports import ChunkReceiver, Json, JsonObject, Ports, Usage
 from llmstack_api.engine.processor import FieldPath, Processor, StepContext, StepMemory
 from llmstack_api.engine.template import Scope, compile_value
 
@@ -87,8 +87,9 @@ class OtherApps:
         inputs: JsonObject,
         receive: ChunkReceiver | None = None,
         *,
+        used: Callable[[Usage], None],
         announce: Any = None,
-    ) -> AppAnswer:
+    ) -> JsonObject:
         """See `AppCaller`."""
         self.calls.append((app, inputs))
         if announce is not None:
@@ -101,4 +102,5 @@ class OtherApps:
                 output[key] = (
                     output[key] + value if isinstance(value, str | list) and key in output else value
                 )
-        return AppAnswer({key: output[key] for key in self.keys if key in output}, Usage(2, 1))
+        used(Usage(2, 1))
+        return {key: output[key] for key in self.keys if key in output}

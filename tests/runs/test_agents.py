@@ -148,6 +148,19 @@ async def test_the_tokens_of_all_steps_and_of_tools_are_added_up(client: httpx.A
     assert answer["usage"]["output_tokens"] > of_steps > 0
 
 
+async def test_the_tokens_of_a_tool_that_fails_count_too(client: httpx.AsyncClient) -> None:
+    config = {"model": "echo", "response_schema": {"type": "object"}}
+    app = await make_app(
+        client, agent('tools:hang{"system_message": "no JSON"}', hanging(5) | {"config": config}, output=ALL)
+    )
+    answer = await ask(client, app)
+
+    first, second = answer["output"]["steps"]
+    assert "not the JSON" in first["tool_calls"][0]["error"]
+    of_steps = sum(step["usage"]["output_tokens"] for step in (first, second))
+    assert answer["usage"]["output_tokens"] > of_steps
+
+
 async def test_an_agent_remembers_what_was_asked_and_answered(
     client: httpx.AsyncClient, fake_model: FakeModel
 ) -> None:
@@ -157,6 +170,16 @@ async def test_an_agent_remembers_what_was_asked_and_answered(
 
     said = [(message["role"], message["content"]) for message in fake_model.requests[2].body["messages"]]
     assert said[1:] == [("user", "first"), ("assistant", "heard: x"), ("user", "second")]
+
+
+async def test_an_agent_that_said_nothing_leaves_no_empty_answer_in_its_memory(
+    client: httpx.AsyncClient, fake_model: FakeModel
+) -> None:
+    app = await make_app(client, agent("empty"))
+    assert (await ask(client, app, "first", session="s"))["output"] == {"output": ""}
+    await ask(client, app, "second", session="s")
+
+    assert [message["role"] for message in fake_model.last.body["messages"]] == ["system", "user"]
 
 
 @pytest.mark.parametrize(

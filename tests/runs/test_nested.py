@@ -57,6 +57,19 @@ async def test_the_tokens_of_an_inner_app_count(client: httpx.AsyncClient) -> No
     assert (await run(client, await make_app(client, outer(inner)), "one two"))["usage"] == usage
 
 
+async def test_the_tokens_of_an_inner_app_that_fails_count_too(client: httpx.AsyncClient) -> None:
+    step = chat("echo")["processors"][0]
+    spoiled = step | {"config": {"model": "echo", "response_schema": {"type": "object"}}}
+    inner = await make_app(client, chat("echo") | {"processors": [spoiled]})
+    answer = await client.post(
+        f"{await make_app(client, outer(inner))}/run", json={"input": {"question": "no JSON"}}
+    )
+
+    assert answer.json()["type"].endswith("#answer-mismatch"), answer.text
+    stored = (await client.get(f"/api/runs/{answer.json()['run_id']}")).json()
+    assert stored["usage"]["output_tokens"] == len(["no", "JSON"])
+
+
 async def test_input_that_the_inner_app_does_not_take_is_told(client: httpx.AsyncClient) -> None:
     inner = await make_app(client, {"name": "None", "output": {"a": "x"}})
     answer = await client.post(

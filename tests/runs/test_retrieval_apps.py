@@ -176,3 +176,25 @@ async def test_a_quoting_app_answers_from_what_a_search_before_it_found(
     )
     made = await make_app(client, definition)
     assert (await run(client, made, QUESTION))["output"] == {"answer": "A tool is lent for seven days. [1]"}
+
+
+@pytest.mark.parametrize(
+    "safe",
+    [
+        "lang == {{ _inputs0.filter | to_json }}",
+        {"type": "eq", "key": "lang", "value": "{{ _inputs0.filter }}"},
+    ],
+    ids=["text", "tree"],
+)
+async def test_a_value_from_outside_stays_a_value_of_the_filter(
+    client: httpx.AsyncClient, datasource: str, safe: Any
+) -> None:
+    found = {"found": "{{_inputs1.answers}}"}
+    config = {"datasources": [datasource], "search_filters": safe}
+    made = await make_app(
+        client, app("promptly/datasource_search", found, config, query="{{_inputs0.question}}")
+    )
+    for value, hits in (("en", 2), ('x" || lang == "en', 0)):
+        given = {"question": "tool euros", "filter": value}
+        answer = await client.post(f"{made}/run", json={"input": given})
+        assert len(answer.json()["output"]["found"]) == hits

@@ -292,15 +292,6 @@ class WebSearch(Protocol):
 # --- other apps and tools --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class AppAnswer:
-    """What a run of another app gave."""
-
-    output: JsonObject
-    """One value per output key."""
-    usage: Usage
-
-
 ChunkReceiver = Callable[[JsonObject], Awaitable[None]]
 """Takes chunks by output key: more of a string, more elements of an array, or one whole value."""
 
@@ -314,11 +305,13 @@ class AppCaller(Protocol):
         inputs: JsonObject,
         receive: ChunkReceiver | None = None,
         *,
+        used: Callable[[Usage], None],
         announce: Callable[[Sequence[str]], None] | None = None,
-    ) -> AppAnswer:
-        """Run an app, by its id, to its end; it has no session.
+    ) -> JsonObject:
+        """Run an app, by its id, to its end, and return one value per output key; it has no session.
 
-        `announce` is told the output keys, in the order of the definition, before anything is received.
+        `used` is told what the run used, however it ends; `announce` the output keys, in the order of the
+        definition, before anything is received.
 
         Raises:
             ProcessorInputError: no such app, input that it does not take, or apps nested too deep.

@@ -296,9 +296,16 @@ class ActiveRun:
         self._learned.setdefault(step_id, []).extend(messages)
 
     async def process(
-        self, step: StepPlan, inputs: Json, config: Json, context: StepContext, output: StepOutput
-    ) -> Usage:
-        """Run a processor to its end and return what it used."""
+        self,
+        step: StepPlan,
+        inputs: Json,
+        config: Json,
+        context: StepContext,
+        *,
+        output: StepOutput,
+        used: Callable[[Usage], None],
+    ) -> None:
+        """Run a processor to its end, and tell what it used, however it ends."""
         record = StepRecord(id=step.id, processor=step.processor_name)
         try:
             await self._process(step, inputs, config, context, _Emitter(self, output, record))
@@ -306,7 +313,8 @@ class ActiveRun:
             raise
         except Exception as error:  # a fault of ours becomes one that the model is told
             raise _crashed(step, error) from error
-        return record.usage
+        finally:
+            used(record.usage)
 
     def _tolerate(self, step: StepPlan, error: RunError) -> None:
         record = self.records[step.id]

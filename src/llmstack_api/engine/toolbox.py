@@ -1,6 +1,6 @@
 """The tools of an agent while a run is going: its processors, called with what the model wants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import orjson
@@ -44,9 +44,16 @@ class Host(Protocol):
         ...
 
     async def process(
-        self, step: StepPlan, inputs: Json, config: Json, context: StepContext, output: StepOutput
-    ) -> Usage:
-        """Run a processor to its end and return what it used.
+        self,
+        step: StepPlan,
+        inputs: Json,
+        config: Json,
+        context: StepContext,
+        *,
+        output: StepOutput,
+        used: Callable[[Usage], None],
+    ) -> None:
+        """Run a processor to its end, and tell what it used, however it ends.
 
         Raises:
             RunError: whatever went wrong.
@@ -79,11 +86,14 @@ class ToolRunner:
         output = StepOutput(step.processor.aliases)
         memory = StepMemory(history=host.recalled(step.id))
         context = StepContext(step_id=step.id, ports=host.ports, memory=memory)
-        self.usage += await host.process(step, {**free, **fixed}, config, context, output)
+        await host.process(step, {**free, **fixed}, config, context, output=output, used=self._count)
         output.end()
         if memory.learned:
             host.learn(step.id, memory.learned)
         return await _told(tool, output.document(), host)
+
+    def _count(self, usage: Usage) -> None:
+        self.usage += usage
 
 
 async def _told(tool: ToolPlan, document: JsonObject, host: Host) -> str:

@@ -26,8 +26,8 @@ class _Calls:
         """Say which call a fragment with this id belongs to; `named`: it has a function's name."""
         place = self._places.get(number)
         if place is None or self._is_another(place, number, key=key, named=named):
-            taken = number is None or number in self._ids
-            place = as_index(max(self._ids, default=-1) + 1) if taken else number
+            free = None if number in self._ids else number
+            place = as_index(max(self._ids, default=-1) + 1) if free is None else free
         self._places[number] = place
         self._ids[place] = self._ids.get(place) or key
         return place

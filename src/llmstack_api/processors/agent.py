@@ -175,21 +175,21 @@ class Agent(Processor[AgentInput, AgentConfig]):
                 connected = await stack.enter_async_context(self.context.ports.tools.connect(server.url))
                 tools.add(connected, prefix=f"{server.name}_" if server.name else "", bounded=False)
             said = await self._work(emit, question, tools)
-        if self.config.chat_history_limit:
+        if self.config.chat_history_limit and said:  # some providers take no empty answer in a history
             self.context.memory.remember(
                 {"role": "user", "content": question}, {"role": "assistant", "content": said}
             )
 
     async def _work(self, emit: Emit, question: str, tools: Tools) -> str:
-        """Take steps until one calls no tools; return what its answer says."""
+        """Take steps until one calls no tools; return the last thing that was said."""
         began = time.perf_counter()
         messages = [*self._before(), {"role": "user", "content": question}]
-        spoken, said = False, ""
+        said = ""
         for number in range(1, self.config.max_steps + 1):
             last = number == self.config.max_steps
             if last and number > 1:
                 _instruct(messages, _LAST_STEP)
-            turn = _Turn(emit, number, paragraph=spoken)
+            turn = _Turn(emit, number, paragraph=bool(said))
             usage = await self._ask(emit, messages, turn, () if last else tools.specs)
             calls = [] if last else turn.wanted()
             messages.append(turn.message(calls))
@@ -198,19 +198,19 @@ class Agent(Processor[AgentInput, AgentConfig]):
                 {"role": "tool", "tool_call_id": call["id"], "content": call["error"] or call["result"]}
                 for call in done
             ]
-            said = "".join(turn.texts)
+            text = "".join(turn.texts)
+            said = text or said
             step: JsonObject = {
                 "number": number,
-                "text": said,
+                "text": text,
                 "tool_calls": done,
                 "finish_reason": turn.finish_reason,
                 "usage": usage.as_json(),
             }
             await emit.item("steps", step)
-            spoken = spoken or bool(said)
             if not calls:
                 break
-        if not spoken:
+        if not said:
             await emit.chunk("content", "")
         return said
 

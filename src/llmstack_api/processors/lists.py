@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, cast
 
 import orjson
 from pydantic import Field
 
 from llmstack_api.engine.liquid import Budget
-from llmstack_api.engine.ports import Json, JsonObject, Usage
+from llmstack_api.engine.ports import Json, JsonObject
 from llmstack_api.engine.processor import Emit, Processor, ProcessorModel
 from llmstack_api.errors import ProcessorInputError, RunError
 from llmstack_api.processors import other_apps
@@ -82,7 +82,6 @@ class MapOutput(ProcessorModel):
 @dataclass(frozen=True, slots=True)
 class _Made:
     value: Json = None
-    usage: Usage = field(default_factory=Usage)
     error: RunError | None = None
 
 
@@ -117,12 +116,11 @@ class Map(Processor[ListInput, MapConfig]):
         await emit.chunk("outputs_text", "[")
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._apply(element, index, turns))
+                group.create_task(self._apply(element, index, turns=turns, emit=emit))
                 for index, element in enumerate(elements)
             ]
             for index, task in enumerate(tasks):
                 made = await task
-                emit.usage(made.usage)
                 if made.error is not None:
                     failed = True
                     failure = {"index": index, "code": made.error.slug, "message": str(made.error)}
@@ -134,21 +132,21 @@ class Map(Processor[ListInput, MapConfig]):
         if not failed:
             await emit.value("errors", [])
 
-    async def _apply(self, element: Json, index: int, turns: asyncio.Semaphore) -> _Made:
+    async def _apply(self, element: Json, index: int, *, turns: asyncio.Semaphore, emit: Emit) -> _Made:
         inputs = (
             cast("JsonObject", element) if isinstance(element, dict) else {self.config.input_name: element}
         )
         async with turns:
             try:
-                answer = await self.context.ports.apps.call(
-                    self.config.app(), {**self.config.input, **inputs}
+                output = await self.context.ports.apps.call(
+                    self.config.app(), {**self.config.input, **inputs}, used=emit.usage
                 )
             except RunError as error:
                 if self.config.on_error == "continue":
                     return _Made(error=error)
                 error.args = (f"input_list[{index}]: {error}",)
                 raise
-        return _Made(result_of(answer.output), answer.usage)
+        return _Made(result_of(output))
 
 
 # --- reduce ----------------------------------------------------------------------------------------------
@@ -203,6 +201,4 @@ class Reduce(Processor[ListInput, ReduceConfig]):
         if template:
             return await fill(template, names, budget)
         inputs = await fill(self.config.input, names, budget)
-        answer = await self.context.ports.apps.call(self.config.app(), inputs)
-        emit.usage(answer.usage)
-        return result_of(answer.output)
+        return result_of(await self.context.ports.apps.call(self.config.app(), inputs, used=emit.usage))

@@ -52,11 +52,10 @@ class PromptlyApp(Processor[PromptlyAppInput, PromptlyAppConfig]):
         """Emit what the app answers while it does."""
         inputs = {**self.config.input, **(self.input.input or self.input.input_json or {})}
         relay = _Relay(emit)
-        answer = await self.context.ports.apps.call(
-            self.config.app(), inputs, relay.receive, announce=relay.announce
+        output = await self.context.ports.apps.call(
+            self.config.app(), inputs, relay.receive, used=emit.usage, announce=relay.announce
         )
-        emit.usage(answer.usage)
-        await relay.finish(answer.output)
+        await relay.finish(output)
 
 
 class _Relay:

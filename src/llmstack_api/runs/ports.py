@@ -12,7 +12,7 @@ from llmstack_api.apps.plans import Plans
 from llmstack_api.datasources.retriever import DatasourceRetriever
 from llmstack_api.engine.inputs import check_inputs
 from llmstack_api.engine.plan import Plan
-from llmstack_api.engine.ports import AppAnswer, ChunkReceiver, JsonObject, Ports
+from llmstack_api.engine.ports import ChunkReceiver, JsonObject, Ports, Usage
 from llmstack_api.engine.runner import ActiveRun, Ending, Limits, RunRequest
 from llmstack_api.errors import (
     AppNotFoundError,
@@ -93,8 +93,9 @@ class _Apps:
         inputs: JsonObject,
         receive: ChunkReceiver | None = None,
         *,
+        used: Callable[[Usage], None],
         announce: Callable[[Sequence[str]], None] | None = None,
-    ) -> AppAnswer:
+    ) -> JsonObject:
         """See `engine.ports.AppCaller`."""
         plan = await self._plan(app)
         if announce is not None:
@@ -113,7 +114,7 @@ class _Apps:
             ports=self.account.ports(self.calls, depth=self.depth + 1),
             limits=limits_of(self.account.resources),
         )
-        async with _running(request, streamed=receive is not None) as run:
+        async with _running(request, streamed=receive is not None, used=used) as run:
             if receive is not None:
                 while (chunks := await run.sink.take()) is not None:
                     if chunks:
@@ -121,7 +122,7 @@ class _Apps:
             outcome = await run.finish()
         if outcome.ending != Ending.SUCCEEDED:
             raise _told(outcome.errors[0] if outcome.errors else RunInterruptedError(), plan)
-        return AppAnswer(outcome.output, outcome.usage)
+        return outcome.output
 
     async def _plan(self, app: str) -> Plan:
         if self.depth >= MAX_DEPTH:
@@ -144,12 +145,14 @@ class _Apps:
 
 
 @asynccontextmanager
-async def _running(request: RunRequest, *, streamed: bool) -> AsyncGenerator[ActiveRun]:
+async def _running(
+    request: RunRequest, *, streamed: bool, used: Callable[[Usage], None]
+) -> AsyncGenerator[ActiveRun]:
     run = ActiveRun(request, streamed=streamed)
     try:
         yield run
     finally:
-        await run.stop(Ending.CANCELLED)
+        used((await run.stop(Ending.CANCELLED)).usage)
 
 
 def _told(error: LLMStackError, plan: Plan) -> RunError:
