@@ -36,8 +36,9 @@ def find_kind(item: StepDefinition, index: int, registry: Registry, findings: Fi
 
 
 def _hint(name: str, registry: Registry) -> str:
-    close = get_close_matches(name, registry, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {listed(sorted(registry))}"
+    known = sorted(registry.keys() - {AGENT_PROCESSOR})
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {listed(known)}"
 
 
 def compile_step(
