@@ -5,6 +5,8 @@ from pathlib import Path
 
 import httpx
 
+from llmstack_api.replica import hold_replica
+from llmstack_api.resources import open_current_database
 from llmstack_api.vectors.edge import EdgeStore
 from tests.advisory import until_vectors_are_taken, vectors_taken_from
 from tests.conftest import make_settings
@@ -70,14 +72,19 @@ async def test_who_loses_the_vectors_answers_for_none_and_who_gets_them_fills_th
 async def test_a_keeper_whose_connection_broke_off_goes_on(postgresql_url: str, tmp_path: Path) -> None:
     one = make_settings(tmp_path / "one", postgresql_url)
     two = make_settings(tmp_path / "two", postgresql_url)
-    async with running_server(one) as first, first.client() as client, running_server(two) as second:
+    async with (
+        running_server(one) as first,
+        first.client() as client,
+        open_current_database(two) as db,
+        hold_replica(two, db) as second,  # which asks when the test does: whoever asks first has them
+    ):
         datasource = await make_datasource(client, "text")
         await add_text(client, datasource, "the first herring")
         for term in (2, 3):
             async with vectors_taken_from(postgresql_url):
                 pass
             await until_vectors_are_taken(first.resources.replica, term=term)
-            assert not await second.resources.replica.keeps_vectors()
+            assert not await second.keeps_vectors()
             await until_found(client, datasource, term - 1)
             await send_text(client, datasource, f"herring of term {term}")
             await all_ready(client, datasource, within=WITHIN)
