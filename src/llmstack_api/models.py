@@ -351,7 +351,7 @@ class EntryContent(Base):
     """What was sent as text, or extracted."""
     title: Mapped[str | None] = mapped_column(String(1000))
     chunks: Mapped[list[Any] | None]
-    """Where the chunks are in `text`: [start, end, page, heading] each."""
+    """Where the chunks are in `text`, and what each is found with; see `datasources.points.dump_chunks`."""
     described: Mapped[dict[str, Any] | None]
     """Name, source, MIME type and metadata as its points have them, once it is searched."""
 

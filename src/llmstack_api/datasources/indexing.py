@@ -133,7 +133,7 @@ def _slices(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
 
 
 async def _store(resources: Resources, space: Space, part: Sequence[Stored]) -> None:
-    texts = [item.ready.document.text[piece.start : piece.end] for item in part for piece in item.chunks]
+    texts = [piece.content(item.ready.document.text) for item in part for piece in item.chunks]
     vectors = await space.embedder.embed_passages(texts)
     points = await to_thread.run_sync(_points, part, vectors)
     await resources.index.add(space.collection, points, dimension=space.dimension)

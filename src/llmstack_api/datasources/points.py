@@ -50,7 +50,7 @@ def make_points(
     entry_id, of = UUID(common["entry_id"]), common["generation"]
     points: list[Point] = []
     for chunk, dense in zip(chunks, vectors, strict=True):
-        passage = text[chunk.start : chunk.end]
+        passage = chunk.content(text)
         payload: JsonObject = {
             **common,
             "text": passage,
@@ -58,11 +58,8 @@ def make_points(
             "start": chunk.start,
             "end": chunk.end,
         }
-        own: JsonObject = {}
-        if chunk.page is not None:
-            own["page"] = chunk.page
-        if chunk.heading is not None:
-            own["heading"] = chunk.heading
+        known = {"page": chunk.page, "heading": chunk.heading, "sheet": chunk.sheet, "table": chunk.table}
+        own: JsonObject = {key: value for key, value in known.items() if value is not None}
         if own:
             payload |= own
             payload["flags"] = [*common["flags"], *flags_of(own)]
@@ -71,13 +68,27 @@ def make_points(
 
 
 def dump_chunks(chunks: Sequence[Chunk]) -> list[list[int | str | None]]:
-    """Write chunks as they are kept beside their text."""
-    return [[chunk.start, chunk.end, chunk.page, chunk.heading] for chunk in chunks]
+    """Write chunks as they are kept beside their text; nulls at the end of a row are left out."""
+    return [_row(chunk) for chunk in chunks]
+
+
+def _row(chunk: Chunk) -> list[int | str | None]:
+    row = [getattr(chunk, name) for name in _COLUMNS]
+    while len(row) > _SHORTEST and row[-1] is None:
+        row.pop()
+    return row
 
 
 def load_chunks(rows: Sequence[Sequence[int | str | None]]) -> list[Chunk]:
-    """Read chunks back."""
+    """Read chunks back; rows may be those of a version that kept less."""
     return [
-        Chunk(number=number, start=int(row[0] or 0), end=int(row[1] or 0), page=row[2], heading=row[3])  # pyright: ignore[reportArgumentType] # written by dump_chunks
+        Chunk(number=number, **dict(zip(_COLUMNS, row, strict=False)))  # pyright: ignore[reportArgumentType] # written by dump_chunks
         for number, row in enumerate(rows)
     ]
+
+
+_COLUMNS: Final = ("start", "end", "page", "heading", "sheet", "table", "header")
+"""Attributes of a chunk in the order of a stored row."""
+
+_SHORTEST: Final = 4
+"""Values of a row at least: what the first version wrote."""

@@ -105,7 +105,7 @@ async def _embed(resources: Resources, space: Space, entry_id: UUID) -> None:
         return
     for start in range(0, len(entry.chunks), SLICE):
         chunks = entry.chunks[start : start + SLICE]
-        vectors = await _vectors(space, [entry.text[piece.start : piece.end] for piece in chunks])
+        vectors = await _vectors(space, [piece.content(entry.text) for piece in chunks])
         points = await to_thread.run_sync(make_points, entry.common, entry.text, chunks, vectors)
         await resources.index.add(space.collection, points, dimension=space.dimension)
 

@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
 from llmstack_api.errors import IngestError
-from llmstack_api.ingest.document import Chunk, Document, Page
+from llmstack_api.ingest.document import Chunk, Document, Page, Table
 from llmstack_api.ingest.outline import Outline
 
 if TYPE_CHECKING:
@@ -55,12 +55,17 @@ def chunk(document: Document, *, size: int = DEFAULT_SIZE, overlap: int = DEFAUL
             continue
         if len(chunks) == MAX_CHUNKS:
             raise _too_many(document, size)
+        page = _page_at(document.pages, start, end=end)
+        table = _table_at(document.tables, start)
         place = Chunk(
             number=len(chunks),
             start=start,
             end=end,
-            page=_page_at(document.pages, start, end=end),
+            page=page.number if page else None,
             heading=outline.over(start, end),
+            sheet=page.sheet if page else None,
+            table=table.title if table else None,
+            header=table.header if table and start > table.start else None,
         )
         chunks.append(place)
     return chunks
@@ -144,10 +149,16 @@ def _trimmed(piece: str, start: int) -> Iterator[tuple[int, int]]:
 # --- where it stands -------------------------------------------------------------------------------------
 
 
-def _page_at(pages: tuple[Page, ...], start: int, *, end: int) -> int | None:
-    """Give the page that a chunk begins on, or the first that it reaches where it begins between pages."""
+def _page_at(pages: tuple[Page, ...], start: int, *, end: int) -> Page | None:
+    """Return the page that a chunk begins on, or the first that it reaches if it begins between pages."""
     index = bisect_right(pages, start, key=lambda page: page.start) - 1
     if index >= 0 and start < pages[index].end:
-        return pages[index].number
+        return pages[index]
     following = pages[index + 1 : index + 2]
-    return following[0].number if following and following[0].start < end else None
+    return following[0] if following and following[0].start < end else None
+
+
+def _table_at(tables: tuple[Table, ...], start: int) -> Table | None:
+    """Return the table that a chunk begins in."""
+    index = bisect_right(tables, start, key=lambda table: table.start) - 1
+    return tables[index] if index >= 0 and start < tables[index].end else None

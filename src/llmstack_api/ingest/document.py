@@ -1,4 +1,4 @@
-"""What extraction gives: one text, with its pages and headings as places in it."""
+"""What extraction gives: one text, with its pages, tables and headings as places in it."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,29 @@ class Page:
     """1-based."""
     start: int
     end: int
+    sheet: str | None = None
+    """Name of the sheet, where the page is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a table: `text[start:end]`. They may be cut apart, and each part still knows its columns."""
+
+    start: int
+    end: int
+    header: str | None = None
+    """Lines that name the columns; repeated before every chunk that begins after `start`, where they stand."""
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Which encoding a text was read in."""
+
+    name: str
+    """As the IANA registry or Python knows it, such as `windows-1252`."""
+    guessed: bool
+    """Whether neither the file nor its sender named it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +44,18 @@ class Document:
     title: str | None = None
     mime_type: str = "text/plain"
     pages: tuple[Page, ...] = ()
-    """In order, without overlap; empty where the format has none."""
+    """In order, without overlap; empty if the format has none."""
     passages: tuple[int, ...] = ()
-    """Starts of passages that must not be joined nor, where they fit, cut (rows of a table); empty for prose."""
+    """Starts of passages that must not be joined and, if they fit, not cut (rows of a table); empty for prose."""
+    tables: tuple[Table, ...] = ()
+    """In order, without overlap."""
+    encoding: Encoding | None = None
+    """None if the format defines it itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A passage: `text == document.text[start:end]`."""
+    """A passage: `document.text[start:end]`, and what it is found and shown with."""
 
     number: int
     """0-based."""
@@ -37,3 +64,14 @@ class Chunk:
     page: int | None = None
     heading: str | None = None
     """Path of the headings it stands under, such as `Install > Linux`."""
+    sheet: str | None = None
+    """Name of its sheet."""
+    table: str | None = None
+    """Title of its table."""
+    header: str | None = None
+    """Column names of its table, if they do not stand in the chunk itself."""
+
+    def content(self, text: str) -> str:
+        """Return what is searched and shown: the chunk's own text, after the column names if it lacks them."""
+        own = text[self.start : self.end]
+        return own if self.header is None else f"{self.header}\n{own}"

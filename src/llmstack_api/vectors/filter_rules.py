@@ -29,7 +29,7 @@ PREFIX: Final = "md_"
 MAX_KEY: Final = MAX_OWN_KEY + len(PREFIX)
 """Longest stored key, in characters."""
 
-GENERATED_KEYS: Final = frozenset({"source", "name", "mime_type", "page", "heading"})
+GENERATED_KEYS: Final = frozenset({"source", "name", "mime_type", "page", "heading", "sheet", "table"})
 """Stored keys that the server fills in; all others are keys of metadata."""
 
 LISTS: Final = frozenset({Operator.IN, Operator.NIN})

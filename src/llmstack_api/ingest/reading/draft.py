@@ -3,7 +3,7 @@
 import re
 
 from llmstack_api.errors import ExtractError
-from llmstack_api.ingest.document import Document, Page
+from llmstack_api.ingest.document import Document, Encoding, Page, Table
 
 MAX_TEXT = 20_000_000
 MAX_TITLE = 500
@@ -45,6 +45,8 @@ class Draft:
         self._pages: list[Page] = []
         self._page: int | None = None
         self._page_start: int | None = None
+        self._sheet: str | None = None
+        self._tables: list[Table] = []
         self._passages: list[int] = []
         self._in_list = False
         self.title: str | None = None
@@ -83,18 +85,30 @@ class Draft:
         if line:
             self.block(f"{'#' * min(max(level, 1), 6)} {line}", passage=passage)
 
-    def begin_page(self, number: int) -> None:
-        """Let the blocks that follow stand on this page; one without text is left out."""
+    @property
+    def length(self) -> int:
+        """Characters written so far."""
+        return self._length
+
+    def mark_table(self, start: int, *, header: str | None = None, title: str | None = None) -> None:
+        """Say that what was written from `start` on is a table; see `Table`."""
+        if start < self._length and (header or title):
+            self._tables.append(Table(start, self._length, header or None, title or None))
+
+    def begin_page(self, number: int, *, sheet: str | None = None) -> None:
+        """Let the blocks that follow stand on this page, or sheet; one without text is left out."""
         self.end_page()
-        self._page, self._page_start = number, None
+        self._page, self._page_start, self._sheet = number, None, sheet
 
     def end_page(self) -> None:
         """Let the blocks that follow stand on no page."""
         if self._page is not None and self._page_start is not None:
-            self._pages.append(Page(self._page, self._page_start, self._length))
-        self._page = self._page_start = None
+            self._pages.append(Page(self._page, self._page_start, self._length, self._sheet))
+        self._page = self._page_start = self._sheet = None
 
-    def finish(self, mime_type: str, *, title: str | None = None) -> Document:
+    def finish(
+        self, mime_type: str, *, title: str | None = None, encoding: Encoding | None = None
+    ) -> Document:
         """Make the document.
 
         Raises:
@@ -110,6 +124,8 @@ class Draft:
             mime_type=mime_type,
             pages=tuple(self._pages),
             passages=tuple(self._passages),
+            tables=tuple(self._tables),
+            encoding=encoding,
         )
 
     def _put(self, text: str) -> None:

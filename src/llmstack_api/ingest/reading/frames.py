@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from llmstack_api.errors import ExtractError
-from llmstack_api.ingest.document import Document, Page
+from llmstack_api.ingest.document import Document, Encoding, Page, Table
 from llmstack_api.ingest.reading.source import Source
 
 LENGTHS = Struct(">IQ")
@@ -55,8 +55,10 @@ def pack_answer(answer: Document | ExtractError, *, keep: bool) -> tuple[bytes, 
         {
             "title": answer.title,
             "mime_type": answer.mime_type,
-            "pages": [(page.number, page.start, page.end) for page in answer.pages],
+            "pages": [(page.number, page.start, page.end, page.sheet) for page in answer.pages],
             "passages": answer.passages,
+            "tables": [(table.start, table.end, table.header, table.title) for table in answer.tables],
+            "encoding": answer.encoding and (answer.encoding.name, answer.encoding.guessed),
             "keep": keep,
         }
     )
@@ -74,6 +76,8 @@ def unpack_answer(head: bytes, data: bytes) -> tuple[Document | ExtractError, bo
         mime_type=fields["mime_type"],
         pages=tuple(Page(*page) for page in fields["pages"]),
         passages=tuple(fields["passages"]),
+        tables=tuple(Table(*table) for table in fields["tables"]),
+        encoding=Encoding(*fields["encoding"]) if fields["encoding"] else None,
     )
     return document, fields["keep"]
 
