@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,8 @@ DEFAULT_OVERLAP: Final = 150
 
 MIN_SIZE: Final = 100
 MAX_SIZE: Final = 8000
+
+_Split = Callable[[int, int], Iterator[tuple[int, int]]]
 
 MAX_CHUNKS: Final = 100_000
 """Chunks of one document."""
@@ -65,7 +67,7 @@ def chunk(document: Document, *, size: int = DEFAULT_SIZE, overlap: int = DEFAUL
             heading=outline.over(start, end),
             sheet=page.sheet if page else None,
             table=table.title if table else None,
-            header=table.header if table and start > table.start else None,
+            header=_header_at(table, start) if table else None,
         )
         chunks.append(place)
     return chunks
@@ -88,18 +90,76 @@ def _spans(document: Document, outline: Outline, *, size: int, overlap: int) -> 
 
     splitter = TextSplitter(size, overlap=overlap)
     long_sentence = re.compile(f"[^{_SENTENCE_ENDS}]{{{size // 2},}}")
-    seams: Iterable[int] = document.passages or _sections(outline, size=size)
-    for start, end in pairwise(chain((0,), seams, (len(document.text),))):
-        yield from _split(
-            document.text, start, end, splitter=splitter, long_sentence=long_sentence, size=size
-        )
+
+    def split(start: int, end: int) -> Iterator[tuple[int, int]]:
+        return _split(document.text, start, end, splitter=splitter, long_sentence=long_sentence, size=size)
+
+    if document.passages:
+        for start, end in pairwise(chain((0,), document.passages, (len(document.text),))):
+            yield from split(start, end)
+        return
+    done = 0
+    for table in document.tables:
+        if table.end - table.start > size:
+            first = _introduction(document.text, done, table.start, size=size)
+            yield from _prose(document, outline, done, first, split=split, size=size)
+            yield from _rows(document.text, first, table, split=split, size=size)
+            done = table.end
+    yield from _prose(document, outline, done, len(document.text), split=split, size=size)
 
 
-def _sections(outline: Outline, *, size: int) -> Iterator[int]:
+def _prose(
+    document: Document, outline: Outline, start: int, end: int, *, split: _Split, size: int
+) -> Iterator[tuple[int, int]]:
+    """Cut text that has no table too large for a chunk; no chunk begins within a row for the overlap's sake."""
+    reached = start
+    for begin, stop in pairwise(chain((start,), _sections(outline, start, end, size=size), (end,))):
+        for first, last in split(begin, stop):
+            yield _at_row(document, first, last, reached=reached), last
+            reached = last
+
+
+def _sections(outline: Outline, start: int, end: int, *, size: int) -> Iterator[int]:
     """Give the headings to cut before, so that they stay with their text; short sections stay together."""
-    last: int | None = 0
-    while (last := outline.next_heading(last + size // 2)) is not None:
+    last: int | None = start
+    while (last := outline.next_heading(last + size // 2)) is not None and last < end:
         yield last
+
+
+def _at_row(document: Document, start: int, end: int, *, reached: int) -> int:
+    """Move a start that is within a row to the next row, if what is before that is in the last chunk."""
+    table = _table_at(document.tables, start) if start < reached else None
+    if table is None or start == table.start or document.text[start - 1] == "\n":
+        return start
+    row = document.text.find("\n", start, table.end) + 1 or table.end
+    while row < end and document.text[row].isspace():
+        row += 1
+    return row if row <= reached and row < end else start
+
+
+def _introduction(text: str, start: int, table: int, *, size: int) -> int:
+    """Return the start of the paragraph or heading right before a table, if it is short, else the table's."""
+    before = text[max(start, table - size // 4) : table].rstrip()
+    place = before.rfind("\n\n")
+    if place >= 0:
+        return table - min(size // 4, table - start) + place + 2
+    return start if before and table - start < size // 4 else table
+
+
+def _rows(text: str, start: int, table: Table, *, split: _Split, size: int) -> Iterator[tuple[int, int]]:
+    """Cut a table between its rows, a line each; a row is cut only if it has no room in a chunk."""
+    room = max(size - len(table.header or "") - 1, size // 2)
+    first, place = start, table.start
+    while place < table.end:
+        stop = text.find("\n", place, table.end) + 1 or table.end
+        if stop - first > room and place > first:
+            yield from _trimmed(text[first:place], first)
+            first = place
+        if stop - first > room + 1:
+            yield from split(first, stop)
+            first = stop
+        place = stop
+    yield from _trimmed(text[first : table.end], first)
 
 
 def _split(
@@ -162,3 +222,9 @@ def _table_at(tables: tuple[Table, ...], start: int) -> Table | None:
     """Return the table that a chunk begins in."""
     index = bisect_right(tables, start, key=lambda table: table.start) - 1
     return tables[index] if index >= 0 and start < tables[index].end else None
+
+
+def _header_at(table: Table, start: int) -> str | None:
+    """Return the lines of a table that a chunk which begins in it lacks."""
+    lines = (table.lead, table.header if start > table.start else None)
+    return "\n".join(line for line in lines if line) or None

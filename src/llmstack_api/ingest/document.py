@@ -24,6 +24,8 @@ class Table:
     header: str | None = None
     """Lines that name the columns; repeated before every chunk that begins after `start`, where they stand."""
     title: str | None = None
+    lead: str | None = None
+    """Lines that a chunk which begins at `start` lacks too, as they stand before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Chunk:
     table: str | None = None
     """Title of its table."""
     header: str | None = None
-    """Column names of its table, if they do not stand in the chunk itself."""
+    """Column names of its table, or the row that it goes on, if they do not stand in the chunk itself."""
 
     def content(self, text: str) -> str:
         """Return what is searched and shown: the chunk's own text, after the column names if it lacks them."""

@@ -90,10 +90,19 @@ class Draft:
         """Characters written so far."""
         return self._length
 
-    def mark_table(self, start: int, *, header: str | None = None, title: str | None = None) -> None:
-        """Say that what was written from `start` on is a table; see `Table`."""
-        if start < self._length and (header or title):
-            self._tables.append(Table(start, self._length, header or None, title or None))
+    def mark_table(
+        self,
+        start: int,
+        *,
+        end: int | None = None,
+        header: str | None = None,
+        title: str | None = None,
+        lead: str | None = None,
+    ) -> None:
+        """Say that what was written from `start` on, to `end` or to here, is a table; see `Table`."""
+        stop = self._length if end is None else end
+        if start < stop:
+            self._tables.append(Table(start, stop, header or None, title or None, lead or None))
 
     def begin_page(self, number: int, *, sheet: str | None = None) -> None:
         """Let the blocks that follow stand on this page, or sheet; one without text is left out."""

@@ -57,7 +57,9 @@ def pack_answer(answer: Document | ExtractError, *, keep: bool) -> tuple[bytes, 
             "mime_type": answer.mime_type,
             "pages": [(page.number, page.start, page.end, page.sheet) for page in answer.pages],
             "passages": answer.passages,
-            "tables": [(table.start, table.end, table.header, table.title) for table in answer.tables],
+            "tables": [
+                (table.start, table.end, table.header, table.title, table.lead) for table in answer.tables
+            ],
             "encoding": answer.encoding and (answer.encoding.name, answer.encoding.guessed),
             "keep": keep,
         }

@@ -1,0 +1,303 @@
+"""Names of columns: which rows of a table hold them, told by what stands below."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from llmstack_api.ingest.reading.grid import Line
+from llmstack_api.ingest.reading.header_words import HEADER_WORDS
+
+MAX_NAME = 200
+MAX_HEADER_ROWS = 4
+
+MAX_HEADER = 500
+"""Characters of the names where they are repeated."""
+
+
+_LONGEST_NUMBER = 40
+_LONGEST_NAME = 80
+_SHORT_NAME = 40
+_MOST = 0.7
+_FEW = 3
+_SEVERAL = 9
+_LONG_TEXT = 40
+_YEARS = (1500, 2200)
+_NUMBER = re.compile(
+    r"[(+\-\u2212<>~]*\s?(?:[A-Z]{3}\s|[$€£¥₹₽₩])?\s?[+\-\u2212]?\d[\d\s.,'\u2019/]*(?:[eE][+-]?\d+)?\)?-?"
+    r"\s?(?:[%‰$€£¥₹₽₩°]|[A-Z]{3})?"
+)
+_DATE = re.compile(
+    r"(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d))"
+    r"(?:[T ]\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?(?:Z|\s?[+-]\d\d:?\d\d)?)?"
+)
+_TIME = re.compile(r"-?\d{1,5}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
+_TRUTH = {"true", "false", "yes", "no", "wahr", "falsch", "ja", "nein", "vrai", "faux", "oui", "non"}
+_MISSING = {"-", "\u2013", "\u2014", "n/a", "na", "null", "none", "nan", "?", "#n/a", "#nv", "#ref!", "#div/0!",
+            "#value!", "#name?", "#num!", "#null!", "…", "..."}  # fmt: skip
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:[_.-][a-z0-9]+)*|[a-z]+(?:[A-Z][a-z0-9]*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_WORD = re.compile(r"[^\W\d_]+")
+_WHOLE = re.compile(r"\d{1,9}")
+_DIGIT_RUN = re.compile(r"\d+")
+_LETTER_RUN = re.compile(r"[^\W\d_]+")
+_SENTENCE_END = (".", "!", ";", "。")
+
+
+class Kind(StrEnum):
+    """What a cell holds."""
+
+    MISSING = "missing"
+    NUMBER = "number"
+    DATE = "date"
+    TIME = "time"
+    TRUTH = "truth"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The rows `first` to `last`, counted from 0, that name the columns."""
+
+    first: int
+    last: int
+    names: dict[int, str]
+    """Column -> name."""
+    certain: bool
+    """Whether the rows can be nothing else; if not, they may be rows like those below."""
+
+    @property
+    def line(self) -> str:
+        """The names on one line; of long ones the beginnings."""
+        line = joined(self.names)
+        if len(line) > MAX_HEADER:
+            line = joined({column: name[:_SHORT_NAME].rstrip() for column, name in self.names.items()})
+        return line if len(line) <= MAX_HEADER else f"{line[: MAX_HEADER - 1].rstrip()}…"
+
+
+def joined(cells: dict[int, str]) -> str:
+    """Write cells on one line, a bar between columns; only single columns without text keep their place."""
+    pieces: list[str] = []
+    before: int | None = None
+    for column, text in cells.items():
+        if before is not None:
+            pieces.append(" | " if column - before == 1 or column - before > _FEW else " | " * (column - before))
+        pieces.append(" ".join(text.split()) if "\n" not in text else text)
+        before = column
+    return "".join(pieces)
+
+
+def kind_of(text: str) -> Kind:
+    """Tell what a cell holds."""
+    lower = text.lower() if len(text) < _LONGEST_NUMBER else ""
+    if not text or lower in _MISSING:
+        return Kind.MISSING
+    if not lower:
+        return Kind.TEXT
+    if _DATE.fullmatch(text):
+        return Kind.DATE
+    if _TIME.fullmatch(text):
+        return Kind.TIME
+    if _NUMBER.fullmatch(text):
+        return Kind.NUMBER
+    return Kind.TRUTH if lower in _TRUTH else Kind.TEXT
+
+
+def find_header(lines: Sequence[Line]) -> Header | None:
+    """Find the rows that name the columns of a table, which may follow lines that do not belong to it."""
+    widest = max((len(line.cells) for line in lines), default=0)
+    if not widest:
+        return None
+    first = next((number for number, line in enumerate(lines) if _is_wide(line, widest)), None)
+    if first is None:
+        return None
+    last = _last_row(lines, first)
+    while first > 0 and last - first < MAX_HEADER_ROWS - 1 and _groups(lines[first - 1], lines[first]):
+        first -= 1
+    names = _names(lines[first : last + 1])
+    certain = _judge(lines[first], lines[last], names, lines[last + 1 :])
+    return None if certain is None else Header(first, last, names, certain)
+
+
+def _is_wide(line: Line, widest: int) -> bool:
+    return len(line.cells) * 2 > widest and (len(line.cells) > 1 or widest == 1)
+
+
+# --- header of several rows --------------------------------------------------------------------------------
+
+
+def _last_row(lines: Sequence[Line], first: int) -> int:
+    """Follow a row of names down to the last row of them: names of groups stand over names of columns."""
+    last = first
+    while last - first < MAX_HEADER_ROWS - 1 and last + 2 < len(lines):
+        line, below = lines[last], lines[last + 1]
+        if below.marked and line.marked and len(below.cells) > 1:
+            last += 1
+        elif (line.grouped or _has_gaps(line, below)) and _names_more(line, below, lines[last + 2 :]):
+            last += 1
+        else:
+            break
+    return last
+
+
+def _has_gaps(line: Line, below: Line) -> bool:
+    """Whether a row names groups: each of its names stands over the first of several columns."""
+    if len(line.cells) >= len(below.cells) or len(line.cells) < 2:  # noqa: PLR2004 # one is a title
+        return False
+    columns = list(line.cells)
+    return any(after - column > 1 for column, after in pairwise([*columns, max(below.cells) + 1]))
+
+
+def _names_more(line: Line, below: Line, body: Sequence[Line]) -> bool:
+    """Whether the row below a row of groups names columns too, and is no row of values."""
+    if any(kind_of(text) in (Kind.NUMBER, Kind.TIME, Kind.TRUTH) for text in below.cells.values()) and not (
+        line.grouped and _is_series([text for text in below.cells.values() if kind_of(text) is Kind.NUMBER])
+    ):
+        return False
+    kinds = column_kinds(body)
+    if any(
+        kind_of(text) is Kind.TEXT and kinds.get(column, Kind.TEXT) is not Kind.TEXT
+        for column, text in below.cells.items()
+    ):
+        return True
+    # All is text: the names of a group's columns return in the next group.
+    counts = Counter(below.cells.values())
+    return any(count > 1 for count in counts.values())
+
+
+def _groups(line: Line, below: Line) -> bool:
+    """Whether the row above a row of names has names of groups, and is no title or note."""
+    texts = [text for text in line.cells.values() if len(text) <= _LONGEST_NAME]
+    return 1 < len(texts) == len(line.cells) <= len(below.cells) and _has_gaps(line, below)
+
+
+def _names(rows: Sequence[Line]) -> dict[int, str]:
+    """Join the names of several rows; a group's name holds until the next one."""
+    width = max(max(row.cells, default=-1) for row in rows) + 1
+    pieces: dict[int, list[str]] = {}
+    for number, row in enumerate(rows):
+        group = ""
+        deepest = number == len(rows) - 1
+        for column in sorted({column for other in rows for column in other.cells if column < width}):
+            text = row.cells.get(column, "" if deepest or row.grouped else group)
+            group = text
+            found = pieces.setdefault(column, [])
+            if text and text not in found:
+                found.append(text)
+    return {column: clip_name(" ".join(found)) for column, found in pieces.items() if found}
+
+
+def clip_name(text: str) -> str:
+    """Put a name on one line, and leave out what is too long for one."""
+    return " ".join(text.split())[:MAX_NAME].rstrip()
+
+
+# --- whether it is one -------------------------------------------------------------------------------------
+
+
+def _judge(first: Line, last: Line, names: dict[int, str], below: Sequence[Line]) -> bool | None:
+    """Say whether a row names the columns: surely, perhaps, or (None) not."""
+    if first.marked or last.marked:
+        return True if below else None
+    body = [line for line in below if len(line.cells) > 1 or len(names) == 1]
+    if not body or any(len(text) > MAX_NAME for text in last.cells.values()):
+        return None
+    kinds = column_kinds(body)
+    verdict = _by_kinds(last, kinds, body)
+    if verdict is not False:
+        return True if verdict or first is not last else _by_words(last, body)
+    return None
+
+
+def column_kinds(body: Sequence[Line]) -> dict[int, Kind]:
+    """Tell what most cells of a column hold; a column of this and that is left out."""
+    counts: dict[int, Counter[Kind]] = {}
+    for line in body:
+        for column, text in line.cells.items():
+            kind = kind_of(text)
+            if kind is not Kind.MISSING:
+                counts.setdefault(column, Counter())[kind] += 1
+    found: dict[int, Kind] = {}
+    for column, count in counts.items():
+        kind, times = count.most_common(1)[0]
+        if times >= _MOST * count.total():
+            found[column] = kind
+    return found
+
+
+def _by_kinds(line: Line, kinds: dict[int, Kind], body: Sequence[Line]) -> bool | None:
+    """Compare a row with the columns below: unlike them it is a header, like them (False) none."""
+    unlike = alike = 0
+    numbers: list[int] = []
+    for column, text in line.cells.items():
+        own, usual = kind_of(text), kinds.get(column)
+        if usual is None or own is Kind.MISSING:
+            continue
+        if own is Kind.NUMBER and usual is Kind.NUMBER:
+            numbers.append(column)
+        elif own is not Kind.TEXT and own is usual:
+            alike += 1
+        elif own is Kind.TEXT and usual is not Kind.TEXT:
+            unlike += 1
+        elif own is Kind.DATE and usual is Kind.NUMBER:
+            unlike += 1
+    if numbers:
+        if _is_series([line.cells[column] for column in numbers]) and not _series_below(numbers, body):
+            unlike += 1
+        else:
+            alike += 1
+    return False if alike else True if unlike else None
+
+
+def _is_series(texts: Sequence[str]) -> bool:
+    """Whether numbers count something: years in order, or three or more at the same distance."""
+    if len(texts) < 2 or not all(_WHOLE.fullmatch(text) for text in texts):  # noqa: PLR2004 # one is no series
+        return False
+    numbers = [int(text) for text in texts]
+    steps = {after - before for before, after in pairwise(numbers)}
+    years = all(_YEARS[0] <= number <= _YEARS[1] for number in numbers)
+    if years and (all(step >= 0 for step in steps) or all(step <= 0 for step in steps)) and steps != {0}:
+        return True
+    return len(numbers) >= _FEW and len(steps) == 1 and steps != {0}
+
+
+def _series_below(columns: Sequence[int], body: Sequence[Line]) -> bool:
+    """Whether most rows of values hold such a series too."""
+    rows = [[line.cells.get(column, "") for column in columns] for line in body]
+    return sum(_is_series(row) for row in rows) * 2 > len(rows)
+
+
+def _by_words(line: Line, body: Sequence[Line]) -> bool | None:
+    """Judge a row of texts over texts by its words, and by what the columns have in common."""
+    texts = list(line.cells.values())
+    if any(len(text) > _LONGEST_NAME or text.endswith(_SENTENCE_END) for text in texts):
+        return None
+    columns = {column: [row.cells[column] for row in body if column in row.cells] for column in line.cells}
+    if any(text in columns[column] for column, text in line.cells.items()):
+        return None
+    named = sum(bool(HEADER_WORDS & {word.lower() for word in _WORD.findall(text)}) for text in texts)
+    if named * 2 >= len(texts):
+        return True
+    if all(_IDENTIFIER.fullmatch(text) for text in texts) and not all(
+        all(_IDENTIFIER.fullmatch(cell) for cell in cells) for cells in columns.values()
+    ):
+        return True
+    return any(_stands_out(text, columns[column]) for column, text in line.cells.items())
+
+
+def _stands_out(name: str, cells: Sequence[str]) -> bool:
+    """Whether the cells of a column have something in common that its name has not."""
+    if len(cells) < _FEW:
+        return False
+    shapes = {_shape(cell) for cell in cells}
+    if len(shapes) == 1 and not shapes & {_shape(name), "a"} and any(mark in "0@" for mark in next(iter(shapes))):
+        return True
+    if len(cells) >= _SEVERAL and len(set(cells)) * _FEW <= len(cells):
+        return True
+    return sum(map(len, cells)) >= len(cells) * max(_LONG_TEXT, 4 * len(name))
+
+
+def _shape(text: str) -> str:
+    """Write a text with `a` for letters and `0` for digits."""
+    return _LETTER_RUN.sub("a", _DIGIT_RUN.sub("0", text[:_LONGEST_NAME]))
