@@ -18,7 +18,7 @@ _BY_PART = (
     ("word/document.xml", FileKind.DOCX),
     ("ppt/presentation.xml", FileKind.PPTX),
     ("xl/workbook.xml", FileKind.XLSX),
-    ("xl/workbook.bin", FileKind.XLSX),
+    ("xl/workbook.bin", FileKind.XLSB),
 )
 _BY_MIMETYPE = {kind.value: kind for kind in (FileKind.EPUB, FileKind.ODT, FileKind.ODS, FileKind.ODP)}
 

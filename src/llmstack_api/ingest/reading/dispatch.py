@@ -36,10 +36,11 @@ _READERS = {
     FileKind.EPUB: "epub",
     FileKind.DOCX: "docx",
     FileKind.PPTX: "pptx",
-    FileKind.XLSX: "sheet",
-    FileKind.XLS: "sheet",
+    FileKind.XLSX: "xlsx",
+    FileKind.XLSB: "binary_sheet",
+    FileKind.XLS: "binary_sheet",
     FileKind.ODT: "odf",
-    FileKind.ODS: "sheet",
+    FileKind.ODS: "ods",
     FileKind.ODP: "odf",
 }
 

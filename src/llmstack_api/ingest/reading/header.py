@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -109,6 +109,8 @@ def find_header(lines: Sequence[Line]) -> Header | None:
     widest = max((len(line.cells) for line in lines), default=0)
     if not widest:
         return None
+    if all(line.marked for line in lines if len(line.cells) > 1):
+        lines = [replace(line, marked=False) for line in lines]
     first = next((number for number, line in enumerate(lines) if _is_wide(line, widest)), None)
     if first is None:
         return None

@@ -25,6 +25,7 @@ class FileKind(StrEnum):
     DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
     PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
     XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
     XLS = "application/vnd.ms-excel"
     ODT = "application/vnd.oasis.opendocument.text"
     ODS = "application/vnd.oasis.opendocument.spreadsheet"
@@ -32,7 +33,7 @@ class FileKind(StrEnum):
 
 
 READ_FORMATS = (
-    "text, Markdown, HTML, XML, CSV, JSON, PDF, DOCX, PPTX, XLSX, XLS, ODT, ODS, ODP, EPUB, RTF and EML"
+    "text, Markdown, HTML, XML, CSV, JSON, PDF, DOCX, PPTX, XLSX, XLSB, XLS, ODT, ODS, ODP, EPUB, RTF and EML"
 )
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")

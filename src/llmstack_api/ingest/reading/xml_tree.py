@@ -1,8 +1,9 @@
 """XML and HTML trees, parsed without entities and without the network: the one place that knows lxml."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from io import BytesIO
 from typing import Any, Protocol, cast
 
 from llmstack_api.errors import ExtractError
@@ -12,6 +13,14 @@ from llmstack_api.ingest.reading.file import File
 
 _etree: Any = import_module("lxml.etree")  # it has no types
 _html: Any = import_module("lxml.html")
+_SAFE: dict[str, Any] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 _TOO_DEEP = re.compile("depth", re.IGNORECASE)
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 
@@ -20,6 +29,7 @@ class Node(Protocol):
     """An element, as lxml gives it; `tag` is a string, or a function for what is no element."""
 
     tag: Any
+    attrib: Mapping[str, str]
     text: str | None
     tail: str | None
 
@@ -83,11 +93,30 @@ def parse(data: bytes) -> Node:
         ExtractError: it is not well-formed, or declares a document type, as such a part never does (`corrupt`).
     """
     root = _parse(data)
-    if cast("Any", root).getroottree().docinfo.internalDTD is not None:
-        raise ExtractError(
-            "The file declares a document type, which its format does not allow.", code="corrupt"
-        )
+    _refuse_document_type(root)
     return root
+
+
+def parse_pieces(data: bytes, name: str) -> Iterator[Node]:
+    """Parse a large part piece by piece: give each element of this name, which is emptied when the next is asked for.
+
+    Raises:
+        ExtractError: as `parse` does.
+    """
+    pieces = _etree.iterparse(BytesIO(data), events=("end",), tag=f"{{*}}{name}", **_SAFE)
+    allowed = False
+    try:
+        for _, node in pieces:
+            if not allowed:
+                _refuse_document_type(node)
+                allowed = True
+            yield node
+            node.clear()
+            around = node.getparent()
+            while around is not None and node.getprevious() is not None:
+                del around[0]
+    except _etree.XMLSyntaxError as error:
+        raise _damaged(error) from None
 
 
 def parse_html(text: str) -> Node:
@@ -117,17 +146,20 @@ def local(node: Node) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
+def _refuse_document_type(node: Node) -> None:
+    if cast("Any", node).getroottree().docinfo.internalDTD is not None:
+        raise ExtractError(
+            "The file declares a document type, which its format does not allow.", code="corrupt"
+        )
+
+
 def _parse(data: bytes) -> Node:
-    parser = _etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        return cast("Node", _etree.fromstring(data, parser))
+        return cast("Node", _etree.fromstring(data, _etree.XMLParser(**_SAFE)))
     except _etree.XMLSyntaxError as error:
-        place = f" (line {error.lineno})" if error.lineno else ""
-        raise ExtractError(f"The XML in the file is damaged or not allowed{place}.", code="corrupt") from None
+        raise _damaged(error) from None
+
+
+def _damaged(error: Any) -> ExtractError:  # noqa: ANN401 # lxml has no types
+    place = f" (line {error.lineno})" if error.lineno else ""
+    return ExtractError(f"The XML in the file is damaged or not allowed{place}.", code="corrupt")
