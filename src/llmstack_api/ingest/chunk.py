@@ -58,7 +58,7 @@ def chunk(document: Document, *, size: int = DEFAULT_SIZE, overlap: int = DEFAUL
         if len(chunks) == MAX_CHUNKS:
             raise _too_many(document, size)
         page = _page_at(document.pages, start, end=end)
-        table = _table_at(document.tables, start)
+        table = _table_at(document.tables, start, end=end)
         place = Chunk(
             number=len(chunks),
             start=start,
@@ -128,7 +128,7 @@ def _sections(outline: Outline, start: int, end: int, *, size: int) -> Iterator[
 
 def _at_row(document: Document, start: int, end: int, *, reached: int) -> int:
     """Move a start that is within a row to the next row, if what is before that is in the last chunk."""
-    table = _table_at(document.tables, start) if start < reached else None
+    table = _table_at(document.tables, start, end=start) if start < reached else None
     if table is None or start == table.start or document.text[start - 1] == "\n":
         return start
     row = document.text.find("\n", start, table.end) + 1 or table.end
@@ -218,13 +218,16 @@ def _page_at(pages: tuple[Page, ...], start: int, *, end: int) -> Page | None:
     return following[0] if following and following[0].start < end else None
 
 
-def _table_at(tables: tuple[Table, ...], start: int) -> Table | None:
-    """Return the table that a chunk begins in."""
+def _table_at(tables: tuple[Table, ...], start: int, *, end: int) -> Table | None:
+    """Return the table that a chunk begins in, or the first that it reaches if it begins between tables."""
     index = bisect_right(tables, start, key=lambda table: table.start) - 1
-    return tables[index] if index >= 0 and start < tables[index].end else None
+    if index >= 0 and start < tables[index].end:
+        return tables[index]
+    following = tables[index + 1 : index + 2]
+    return following[0] if following and following[0].start < end else None
 
 
 def _header_at(table: Table, start: int) -> str | None:
     """Return the lines of a table that a chunk which begins in it lacks."""
-    lines = (table.lead, table.header if start > table.start else None)
+    lines = (table.lead if start >= table.start else None, table.header if start > table.start else None)
     return "\n".join(line for line in lines if line) or None

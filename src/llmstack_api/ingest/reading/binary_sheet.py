@@ -7,9 +7,9 @@ from io import BytesIO
 from python_calamine import (
     CalamineError,
     CalamineSheet,
+    CalamineWorkbook,
     PasswordError,
     SheetTypeEnum,
-    load_workbook,
 )
 
 from llmstack_api.errors import ExtractError
@@ -30,7 +30,7 @@ def read(file: File) -> Document:
     """Read all sheets in their order, hidden ones, rows and columns too; dates and times are ISO."""
     draft = Draft()
     try:
-        book = load_workbook(BytesIO(file.source.data))
+        book = CalamineWorkbook.from_filelike(BytesIO(file.source.data))
         for number, about in enumerate(book.sheets_metadata, 1):
             if about.typ in _WITH_CELLS:
                 name = " ".join(clean(about.name).split())
@@ -55,7 +55,7 @@ def _lines(sheet: CalamineSheet) -> Iterator[Line]:
         cells = {
             column: text
             for column, value in enumerate(values, first_column)
-            if value != "" and (text := _text(value))  # noqa: PLC1901 # zero is a value
+            if value != "" and (text := _text(value))  # zero is a value
         }
         if not cells:
             continue

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading import ooxml
+from llmstack_api.ingest.reading import docx_table, ooxml
+from llmstack_api.ingest.reading.document_table import has_names, is_long, write_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
@@ -28,7 +29,6 @@ _NOTES = {"footnoteReference": "footnote", "endnoteReference": "endnote", "comme
 _NOTE_PARTS = {"footnotes": "footnote", "endnotes": "endnote", "comments": "comment"}
 _HEADING = re.compile(r"heading (\d)")
 _MAX_BASED_ON = 20
-_LONG_CELL = 500
 
 
 @dataclass(slots=True)
@@ -36,6 +36,7 @@ class _Styles:
     levels: dict[str, int] = field(default_factory=dict[str, int])
     lists: dict[str, str] = field(default_factory=dict[str, str])
     """Number of the list that a style belongs to."""
+    captions: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ def _write_once(draft: Draft, trees: list[Node]) -> None:
 
 
 def _read_styles(trees: list[Node]) -> _Styles:
-    styles = _Styles()
+    styles = _Styles(captions=docx_table.caption_styles(trees))
     parents: dict[str, str] = {}
     for node in (node for tree in trees for node in tree if local(node) == "style"):
         name = _attribute(node, "styleId") or ""
@@ -243,33 +244,32 @@ def _paragraphs(node: Node) -> Iterator[Node]:
 
 def _table(reader: _Reader, table: Node) -> None:
     """Write a row a line; tables that only lay out a page are written cell by cell."""
-    rows = [_cells(row) for row in table.iter() if local(row) == "tr" and _owner(row) is table]
-    texts = [[" ".join(_flat(cell).split()) for cell in row] for row in rows]
-    if any(len(text) > _LONG_CELL for row in texts for text in row):
+    rows = docx_table.rows_of(table)
+    lines = list(docx_table.lines_of(rows, _one_line))
+    if is_long(lines) and not has_names(lines):
         for row in rows:
-            for cell in row:
+            for cell in docx_table.cells_of(row):
                 _blocks(reader, cell)
         return
-    reader.draft.block("\n".join(" | ".join(row) for row in texts if any(row)))
-    for row in rows:
-        for key in (key for cell in row for key in _note_keys(cell)):
+    title = docx_table.title_of(table, lambda node: _is_caption(reader, node), _one_line)
+    write_table(reader.draft, lines, title=title)
+    for cell in (cell for row in rows for cell in docx_table.cells_of(row)):
+        for key in _note_keys(cell):
             note = reader.notes.pop(key, None)
             if note:
                 reader.draft.block(f"[{key[0].capitalize()}: {note}]")
 
 
-def _owner(row: Node) -> Node | None:
-    return next((node for node in row.iterancestors() if local(node) == "tbl"), None)
+def _one_line(node: Node) -> str:
+    if local(node) == "p":
+        inline = _Inline()
+        _collect(node, inline)
+        return " ".join("".join(inline.pieces).split())
+    return " ".join(_flat(node).split())
 
 
-def _cells(row: Node) -> list[Node]:
-    found: list[Node] = []
-    for node in row:
-        if local(node) == "tc":
-            found.append(node)
-        elif local(node) not in _LEFT_OUT:
-            found.extend(_cells(node))
-    return found
+def _is_caption(reader: _Reader, paragraph: Node) -> bool:
+    return (_value(paragraph, "pPr", "pStyle") or "") in reader.styles.captions
 
 
 def _note_keys(cell: Node) -> list[tuple[str, str]]:

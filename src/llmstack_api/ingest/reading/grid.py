@@ -51,7 +51,7 @@ class Grid:
             ExtractError: merged cells span more than they may (`too-large`).
         """
         self._row += 1
-        return self._place(self._row, self._in_free_columns(cells))
+        return self._place(self._in_free_columns(cells))
 
     def place(self, row: int, cells: dict[int, str], spans: Mapping[int, tuple[int, int]]) -> Line:
         """Place the cells of a row at their columns; `spans` has the columns and rows of those that are merged.
@@ -59,11 +59,14 @@ class Grid:
         Raises:
             ExtractError: merged cells span more than they may (`too-large`).
         """
+        self._row = row
         if not spans and not self._reaching:
             return Line(cells)
         # What is under a merged cell is not shown.
-        shown = [column for column in cells if column not in self._reaching or self._reaching[column][1] < row]
-        return self._place(row, ((column, cells[column], *spans.get(column, (1, 1))) for column in shown))
+        shown = [
+            column for column in cells if column not in self._reaching or self._reaching[column][1] < row
+        ]
+        return self._place(((column, cells[column], *spans.get(column, (1, 1))) for column in shown))
 
     def end_group(self) -> None:
         """End all cells that span rows, as the end of a group of rows does."""
@@ -80,34 +83,50 @@ class Grid:
             if column >= MAX_COLUMNS:
                 return
 
-    def _place(self, row: int, cells: Iterable[tuple[int, str, int, int]]) -> Line:
+    def _place(self, cells: Iterable[tuple[int, str, int, int]]) -> Line:
         placed: dict[int, str] = {}
         reaching: dict[int, tuple[str, int]] = {}
-        wide: list[int] = []
-        texts = 0
+        texts = wide = 0
         for column, text, columns, rows in cells:
             last = min(column + columns, MAX_COLUMNS)
             texts += bool(text)
-            if last - column > 1 and text:
-                wide.append(column)
-            if last - column > 1 and (text or rows > 1):
-                self._count(last - column)
-            for place in range(column, last) if text or rows > 1 else ():
-                if text:
-                    placed.setdefault(place, text)
-                if rows > 1 and (place not in self._reaching or self._reaching[place][1] < row):
-                    reaching[place] = (text, row + rows - 1)
+            wide += bool(text) and last - column > 1
+            if text or rows > 1:
+                self._count(last - column - 1)
+                self._spread(
+                    range(column, last), text, self._row + rows - 1, placed=placed, reaching=reaching
+                )
         own = len(placed)
-        self._count(len(self._reaching))
-        for place, (text, last) in self._reaching.items():
-            if last >= row and text:
-                placed[place] = text
-            if last > row:
-                reaching[place] = (text, last)
-        self._reaching = reaching
+        self._take_from_above(placed, reaching)
         if wide and texts == 1 and own == len(placed):
-            return Line({wide[0]: placed[wide[0]]})  # it spans the table: a title or a note, not a value
+            # It spans the table: a title or a note, not a value.
+            return Line(dict([next(iter(placed.items()))]))
         return Line(dict(sorted(placed.items())), grouped=bool(wide))
+
+    def _spread(
+        self,
+        columns: range,
+        text: str,
+        last: int,
+        *,
+        placed: dict[int, str],
+        reaching: dict[int, tuple[str, int]],
+    ) -> None:
+        """Let a cell stand in columns, to a last row."""
+        for column in columns:
+            if text:
+                placed.setdefault(column, text)
+            if last > self._row and (column not in self._reaching or self._reaching[column][1] < self._row):
+                reaching[column] = (text, last)
+
+    def _take_from_above(self, placed: dict[int, str], reaching: dict[int, tuple[str, int]]) -> None:
+        self._count(len(self._reaching))
+        for column, (text, last) in self._reaching.items():
+            if last >= self._row and text:
+                placed[column] = text
+            if last > self._row:
+                reaching[column] = (text, last)
+        self._reaching = reaching
 
     def _count(self, cells: int) -> None:
         self._repeated += cells

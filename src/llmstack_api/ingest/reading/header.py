@@ -37,7 +37,9 @@ _TIME = re.compile(r"-?\d{1,5}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)
 _TRUTH = {"true", "false", "yes", "no", "wahr", "falsch", "ja", "nein", "vrai", "faux", "oui", "non"}
 _MISSING = {"-", "\u2013", "\u2014", "n/a", "na", "null", "none", "nan", "?", "#n/a", "#nv", "#ref!", "#div/0!",
             "#value!", "#name?", "#num!", "#null!", "…", "..."}  # fmt: skip
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:[_.-][a-z0-9]+)*|[a-z]+(?:[A-Z][a-z0-9]*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_IDENTIFIER = re.compile(
+    r"[a-z][a-z0-9]*(?:[_.-][a-z0-9]+)*|[a-z]+(?:[A-Z][a-z0-9]*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _WHOLE = re.compile(r"\d{1,9}")
 _DIGIT_RUN = re.compile(r"\d+")
@@ -82,7 +84,9 @@ def joined(cells: dict[int, str]) -> str:
     before: int | None = None
     for column, text in cells.items():
         if before is not None:
-            pieces.append(" | " if column - before == 1 or column - before > _FEW else " | " * (column - before))
+            pieces.append(
+                " | " if column - before == 1 or column - before > _FEW else " | " * (column - before)
+            )
         pieces.append(" ".join(text.split()) if "\n" not in text else text)
         before = column
     return "".join(pieces)
@@ -134,12 +138,12 @@ def _last_row(lines: Sequence[Line], first: int) -> int:
     last = first
     while last - first < MAX_HEADER_ROWS - 1 and last + 2 < len(lines):
         line, below = lines[last], lines[last + 1]
-        if below.marked and line.marked and len(below.cells) > 1:
-            last += 1
-        elif (line.grouped or _has_gaps(line, below)) and _names_more(line, below, lines[last + 2 :]):
-            last += 1
-        else:
+        marked = below.marked and line.marked and len(below.cells) > 1
+        if not marked and not (line.grouped or _has_gaps(line, below)):
             break
+        if not marked and not _names_more(line, below, lines[last + 2 :]):
+            break
+        last += 1
     return last
 
 
@@ -240,10 +244,8 @@ def _by_kinds(line: Line, kinds: dict[int, Kind], body: Sequence[Line]) -> bool 
             numbers.append(column)
         elif own is not Kind.TEXT and own is usual:
             alike += 1
-        elif own is Kind.TEXT and usual is not Kind.TEXT:
-            unlike += 1
-        elif own is Kind.DATE and usual is Kind.NUMBER:
-            unlike += 1
+        elif own is Kind.TEXT or (own is Kind.DATE and usual is Kind.NUMBER):
+            unlike += usual is not Kind.TEXT
     if numbers:
         if _is_series([line.cells[column] for column in numbers]) and not _series_below(numbers, body):
             unlike += 1
@@ -293,7 +295,11 @@ def _stands_out(name: str, cells: Sequence[str]) -> bool:
     if len(cells) < _FEW:
         return False
     shapes = {_shape(cell) for cell in cells}
-    if len(shapes) == 1 and not shapes & {_shape(name), "a"} and any(mark in "0@" for mark in next(iter(shapes))):
+    if (
+        len(shapes) == 1
+        and not shapes & {_shape(name), "a"}
+        and any(mark in "0@" for mark in next(iter(shapes)))
+    ):
         return True
     if len(cells) >= _SEVERAL and len(set(cells)) * _FEW <= len(cells):
         return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading import html_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.xml_tree import Node, parse_html, walk
@@ -30,27 +31,9 @@ _BLOCKS = {
     "tbody", "tfoot", "thead", "tr", "td", "th", "ul", "ol", "li", "pre", "h1", "h2", "h3", "h4",
     "h5", "h6", "option", "title", "listing", "xmp", "plaintext", "search",
 }  # fmt: skip
-_LAYOUT = (
-    "table",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "ul",
-    "ol",
-    "dl",
-    "pre",
-    "blockquote",
-    "article",
-    "section",
-    "form",
-)
 _MENUS = {"nav", "header", "footer", "aside", "form", "button"}
 _MENU_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar"}
 _HEADING = re.compile(r"h([1-6])")
-_LONG_CELL = 500
 _MAX_INDENT = 8
 
 
@@ -115,9 +98,9 @@ def write(draft: Draft, root: Node) -> None:
         if event == "start":
             if name in _SKIPPED or not name:
                 steps.skip_subtree()
-            elif name == "table" and _is_data(node):
+            elif name == "table" and html_table.is_data(node, _cell_text):
                 flow.flush()
-                flow.draft.block(_rows(node))
+                html_table.write(flow.draft, node, _cell_text)
                 steps.skip_subtree()
             else:
                 _open(flow, name)
@@ -161,21 +144,9 @@ def _close(flow: _Flow, name: str) -> None:
         flow.pre -= 1
 
 
-def _is_data(table: Node) -> bool:
-    """Whether a table holds data; others lay out a page and are written as if they were not there."""
-    if next(table.iterdescendants(*_LAYOUT), None) is not None:
-        return False
-    return all(sum(map(len, cell.itertext())) <= _LONG_CELL for cell in table.iterdescendants("td", "th"))
-
-
-def _rows(table: Node) -> str:
-    lines: list[str] = []
-    for row in table.iterdescendants("tr", "caption"):
-        cells = [row] if row.tag == "caption" else [cell for cell in row if cell.tag in ("td", "th")]
-        texts = [" ".join(" ".join(_visible(cell)).split()) for cell in cells]
-        if any(texts):
-            lines.append(" | ".join(texts))
-    return "\n".join(lines)
+def _cell_text(cell: Node) -> str:
+    """Text of a cell, on one line."""
+    return " ".join(" ".join(_visible(cell)).split())
 
 
 def _visible(cell: Node) -> list[str]:

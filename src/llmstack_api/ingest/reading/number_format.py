@@ -191,7 +191,9 @@ def _number(section: _Section, value: float) -> str:
     """Write a number with the decimals, zeros, signs and words of its format, but not grouped by thousands."""
     tokens = section.tokens
     places = [index for index, (kind, text) in enumerate(tokens) if kind == "digit" and text in "0#?"]
-    point = next((i for i, token in enumerate(tokens) if token == ("digit", ".") and i > places[0] - 2), len(tokens))
+    point = next(
+        (i for i, token in enumerate(tokens) if token == ("digit", ".") and i > places[0] - 2), len(tokens)
+    )
     whole = [index for index in places if index < point]
     decimals = [tokens[index][1] for index in places if index > point][:_MOST_DECIMALS]
     percents = sum(token == ("digit", "%") for token in tokens)

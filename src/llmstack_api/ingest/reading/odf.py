@@ -3,11 +3,14 @@
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.archive import Package
+from llmstack_api.ingest.reading.document_table import write_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.grid import MAX_COLUMNS, Cell, Grid, Line
 from llmstack_api.ingest.reading.kind import FileKind
-from llmstack_api.ingest.reading.odf_text import LEFT_OUT, attribute, collect, title_of
+from llmstack_api.ingest.reading.odf_text import LEFT_OUT, attribute, collect, flat, title_of
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
+
 
 def read(file: File) -> Document:
     """Read the body; notes follow the paragraph that they belong to, a slide is a page."""
@@ -77,16 +80,36 @@ def _paragraph(draft: Draft, node: Node, *, pages: list[int], depth: int) -> Non
 
 
 def _table(draft: Draft, table: Node) -> None:
-    lines: list[str] = []
+    grid = Grid()
+    lines: list[Line] = []
     for row in (node for node in table.iter() if local(node) == "table-row"):
-        cells: list[str] = []
-        for cell in (node for node in row if local(node) == "table-cell"):
-            texts: list[str] = []
-            for paragraph in (node for node in cell.iter() if local(node) in ("p", "h")):
-                pieces: list[str] = []
-                collect(paragraph, pieces, [])
-                texts.append("".join(pieces))
-            cells.append(" ".join(" ".join(texts).split()))
-        if any(cells):
-            lines.append(" | ".join(cells))
-    draft.block("\n".join(lines))
+        line = grid.add(cell for node in row if local(node) == "table-cell" for cell in _cells(node))
+        around = next(row.iterancestors(), None)
+        line.marked = len(line.cells) > 1 and around is not None and local(around) == "table-header-rows"
+        lines.append(line)
+    write_table(draft, lines, title=_caption(table))
+
+
+def _cells(node: Node) -> list[Cell]:
+    times = min(_count(node, "number-columns-repeated"), MAX_COLUMNS)
+    text = " ".join(flat(node).split())
+    return [Cell(text, _count(node, "number-columns-spanned"), _count(node, "number-rows-spanned"))] * (
+        times if text else 1
+    )
+
+
+def _count(node: Node, name: str) -> int:
+    text = attribute(node, name) or "1"
+    return max(int(text), 1) if text.isdecimal() and len(text) < 10 else 1  # noqa: PLR2004 # digits of any count in use
+
+
+def _caption(table: Node) -> str | None:
+    """Return the numbered paragraph right above or below a table."""
+    for node in (table.getprevious(), table.getnext()):
+        if (
+            node is not None
+            and local(node) == "p"
+            and any(local(inner) == "sequence" for inner in node.iter())
+        ):
+            return " ".join(flat(node).split())
+    return None

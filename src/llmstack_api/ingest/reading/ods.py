@@ -29,15 +29,22 @@ def read(file: File) -> Document:
     if b"encryption-data" in (package.find("META-INF/manifest.xml") or b""):
         raise ExtractError("The file is protected by a password.", code="encrypted")
     draft = Draft()
-    rows = ((_table_of(node), node) for node in parse_pieces(package.read("content.xml"), "table-row"))
-    for number, (table, nodes) in enumerate(groupby((row for row in rows if row[0] is not None), _first), 1):
+    for number, (table, rows) in enumerate(groupby(_rows(package.read("content.xml")), _table), 1):
         name = " ".join(clean(attribute(table, "name") or f"Sheet {number}").split())
         draft.begin_page(number, sheet=name)
-        write_rows(draft, _lines(node for _, node in nodes), heading=name)
+        write_rows(draft, _lines(row for _, row in rows), heading=name)
     return draft.finish(file.kind.value, title=title_of(package))
 
 
-def _first(row: tuple[Node, Node]) -> Node:
+def _rows(data: bytes) -> Iterator[tuple[Node, Node]]:
+    """Give each row with its sheet."""
+    for row in parse_pieces(data, "table-row"):
+        table = _table_of(row)
+        if table is not None:
+            yield table, row
+
+
+def _table(row: tuple[Node, Node]) -> Node:
     return row[0]
 
 
@@ -96,7 +103,9 @@ def _cells(row: Node) -> tuple[dict[int, str], dict[int, str], dict[int, tuple[i
             continue
         times = min(_count(node, "number-columns-repeated"), MAX_COLUMNS - column)
         text = _text(node) if len(node) or attribute(node, "formula") or node.attrib else ""
-        note = next((" ".join(clean(flat(inner)).split()) for inner in node if local(inner) == "annotation"), "")
+        note = next(
+            (" ".join(clean(flat(inner)).split()) for inner in node if local(inner) == "annotation"), ""
+        )
         columns, rows = _count(node, "number-columns-spanned"), _count(node, "number-rows-spanned")
         if columns > 1 or rows > 1:
             spans[column] = (columns, rows)
@@ -120,7 +129,9 @@ def _text(cell: Node) -> str:
     shown = clean(shown)
     kind = _office(cell, "value-type")
     if kind in ("float", "percentage", "currency"):
-        return _number(_office(cell, "value"), "" if "##" in shown else shown, is_percent=kind == "percentage")
+        return _number(
+            _office(cell, "value"), "" if "##" in shown else shown, is_percent=kind == "percentage"
+        )
     if kind == "date":
         return _date(_office(cell, "date-value"), shown)
     if kind == "time":

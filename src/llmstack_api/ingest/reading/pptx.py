@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading import ooxml
 from llmstack_api.ingest.reading.archive import Package, damaged
+from llmstack_api.ingest.reading.document_table import write_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.grid import Cell, Grid, Line
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
 
 _TITLES = {"title", "ctrTitle"}
@@ -77,17 +79,40 @@ def _placeholder(shape: Node) -> str | None:
 
 
 def _shape(draft: Draft, shape: Node) -> None:
-    rows = [node for node in shape.iter() if local(node) == "tr"]
-    if rows:
-        lines = [
-            " | ".join(" ".join(text for text, _ in _paragraphs(cell)) for cell in row if local(cell) == "tc")
-            for row in rows
-        ]
-        draft.block("\n".join(line for line in lines if line.strip(" |")))
+    table = next((node for node in shape.iter() if local(node) == "tbl"), None)
+    if table is not None:
+        write_table(draft, list(_lines(table)))
         return
     paragraphs = list(_paragraphs(shape))
     listed = any(depth for _, depth in paragraphs) or len(paragraphs) > 1
     draft.block("\n".join(f"{'  ' * depth}- {text}" if listed else text for text, depth in paragraphs))
+
+
+def _lines(table: Node) -> Iterator[Line]:
+    """Give the rows of a table; the cells that a merged one covers are left out."""
+    grid = Grid()
+    named = any(local(node) == "tblPr" and node.get("firstRow") in ("1", "true", "on") for node in table)
+    for row in (node for node in table.iter() if local(node) == "tr"):
+        shown = [
+            cell
+            for cell in row
+            if local(cell) == "tc" and not {cell.get("hMerge"), cell.get("vMerge")} & {"1", "true", "on"}
+        ]
+        line = grid.add(
+            Cell(
+                " ".join(text for text, _ in _paragraphs(cell)),
+                _span(cell, "gridSpan"),
+                _span(cell, "rowSpan"),
+            )
+            for cell in shown
+        )
+        line.marked, named = named and len(line.cells) > 1, False
+        yield line
+
+
+def _span(cell: Node, name: str) -> int:
+    text = cell.get(name) or "1"
+    return max(int(text), 1) if text.isdecimal() and len(text) < 10 else 1  # noqa: PLR2004 # digits of any span in use
 
 
 def _paragraphs(shape: Node) -> Iterator[tuple[str, int]]:

@@ -50,9 +50,10 @@ class _Table:
 class RowWriter:
     """Writes passages, and marks what a chunk that begins within one has to know."""
 
-    def __init__(self, draft: Draft, *, heading: str | None = None) -> None:
-        """Write to a draft; `heading` goes into the first passage."""
+    def __init__(self, draft: Draft, *, heading: str | None = None, apart: bool = True) -> None:
+        """Write to a draft; `heading` goes into the first passage; if not `apart`, rows may share a chunk."""
         self._draft = draft
+        self._apart = apart
         self._heading = (heading or "").strip() or None
         self._unmarked: int | None = None
         """Where the rows that share a mark began."""
@@ -60,7 +61,7 @@ class RowWriter:
     def passage(self, text: str) -> int:
         """Write a passage; return where it begins."""
         if self._heading is None:
-            self._draft.append(text, passage=True)
+            self._draft.append(text, passage=self._apart)
             return self._draft.length - len(text)
         self._draft.heading(self._heading, 1, passage=True)
         head = self._draft.length - len(self._heading) - 2
@@ -98,7 +99,11 @@ class RowWriter:
     def _mark(self, begun: int, end: int, *, start: int, key: str | None, title: str | None) -> None:
         if begun < end:
             self._draft.mark_table(
-                begun, end=end, header=key if begun == start else None, title=title, lead=key if begun > start else None
+                begun,
+                end=end,
+                header=key if begun == start else None,
+                title=title,
+                lead=key if begun > start else None,
             )
 
     def end(self, *, title: str | None, at: int | None = None) -> None:
@@ -155,7 +160,7 @@ def _write_table(draft: Draft, writer: RowWriter, lines: Iterator[Line], *, befo
     table = _Table(header, column_kinds(body), table.title)
     for line in names:
         for column, note in line.notes.items():
-            writer.passage(f"{header.names.get(column, _nameless(column))}: [Comment: {note}]")
+            writer.passage(f"{header.names.get(column, nameless(column))}: [Comment: {note}]")
     repeated = names[-1].cells
     _write_named(writer, (line for line in chain(body, rest) if line.cells != repeated), table)
     return table
@@ -195,7 +200,7 @@ def _write_named(writer: RowWriter, lines: Iterable[Line], table: _Table) -> Non
         if len(line.cells) == 1 and len(names) >= _WIDE and len(text) > _NOTE and not line.notes:
             writer.passage(text)
             continue
-        row = [(names.get(column) or _nameless(column), text) for column, text in _noted(line).items()]
+        row = [(names.get(column) or nameless(column), text) for column, text in _noted(line).items()]
         writer.row(row, title=table.title)
     writer.end(title=table.title)
 
@@ -209,7 +214,8 @@ def _write_joined(draft: Draft, writer: RowWriter, lines: Iterable[Line], table:
         draft.mark_table(start, header=table.header.line if table.header else None, title=table.title)
 
 
-def _nameless(column: int) -> str:
+def nameless(column: int) -> str:
+    """Return what a column without a name is called."""
     return f"column {column + 1}"
 
 
@@ -221,5 +227,8 @@ def _noted(line: Line) -> dict[int, str]:
     """Add the comments to the cells of a row."""
     if not line.notes:
         return line.cells
-    cells = {column: f"{line.cells.get(column, '')} [Comment: {note}]".strip() for column, note in line.notes.items()}
+    cells = {
+        column: f"{line.cells.get(column, '')} [Comment: {note}]".strip()
+        for column, note in line.notes.items()
+    }
     return dict(sorted((line.cells | cells).items()))

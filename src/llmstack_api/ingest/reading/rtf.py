@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading.draft import MAX_TEXT, Draft, too_large
+from llmstack_api.ingest.reading.document_table import write_table
+from llmstack_api.ingest.reading.draft import MAX_TEXT, Draft, clean, too_large
 from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.grid import Line
 
 _TOKEN = re.compile(
     r"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z'])|([{}])|([^\\{}\r\n]+)|[\r\n]+|\\",
@@ -36,6 +38,8 @@ _CHARSETS = {
 _HEADING = re.compile(r"heading (\d)")
 _MARK = re.compile(r"(?:[•◦▪\u2013·\u2022\uf0b7]|((?:\d{1,3}|[a-z])[.)]))\t")
 _MAX_DEPTH = 10_000
+_BAR = "\x1f"
+"""Between the cells of a row, as no text has it."""
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ def read(file: File) -> Document:
         mark = _MARK.match(text)
         if level > 0:
             draft.heading(text, level)
+        elif level < 0:
+            write_table(draft, [_line(row) for row in text.split("\n")])
         elif mark:
             draft.item(f"{mark.group(1) or '-'} {text[mark.end() :]}")
         else:
@@ -106,6 +112,10 @@ def read(file: File) -> Document:
         if any(character.isalpha() for character in text):
             draft.block(text)
     return draft.finish(file.kind.value, title="".join(state.title))
+
+
+def _line(row: str) -> Line:
+    return Line({column: cell for column, cell in enumerate(row.split(_BAR)) if cell})
 
 
 def _scan(state: _State, data: str) -> None:
@@ -216,7 +226,7 @@ def _layout(state: _State, word: str, number: int | None) -> None:
     elif word == "intbl":
         flow.in_table = True
     elif word == "cell":
-        flow.row.append(" ".join("".join(flow.pieces).split()))
+        flow.row.append(" ".join(clean("".join(flow.pieces)).split()))
         flow.pieces.clear()
     elif word == "nestcell":
         flow.pieces.append(" ")
@@ -230,9 +240,9 @@ def _layout(state: _State, word: str, number: int | None) -> None:
 
 
 def _end_row(flow: _Text) -> None:
-    line = " | ".join(flow.row)
+    line = _BAR.join(flow.row)
     flow.row.clear()
-    if line.strip(" |"):
+    if line.strip(_BAR):
         previous = flow.blocks[-1][0] if flow.blocks else ""
         if flow.blocks and flow.blocks[-1][1] == -1:
             flow.blocks[-1] = (f"{previous}\n{line}", -1)

@@ -4,9 +4,10 @@ import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, lookup
 
 from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading.draft import Draft
+from llmstack_api.ingest.reading.draft import Draft, tidy
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.kind import FileKind, unsupported
+from llmstack_api.ingest.reading.pipe_table import pipe_tables
 from llmstack_api.ingest.reading.source import Source
 
 _BOMS = (
@@ -43,7 +44,11 @@ _WESTERN = (
 def read(file: File) -> Document:
     """Read plain text or Markdown as it stands."""
     draft = Draft()
-    draft.block(file.text)
+    text = tidy(file.text).lstrip("\n")
+    if text.strip():
+        draft.append(text)
+        for start, end, header in pipe_tables(text):
+            draft.mark_table(start, end=end, header=header)
     title = None
     if file.kind is FileKind.MARKDOWN:
         heading = next((line for line in file.text.splitlines() if line.startswith("# ")), "")

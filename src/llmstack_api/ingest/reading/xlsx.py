@@ -1,8 +1,8 @@
 """Excel workbooks in XML: the cells of each sheet as they are shown, with comments and merged cells."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading import ooxml
@@ -10,7 +10,7 @@ from llmstack_api.ingest.reading.archive import Package
 from llmstack_api.ingest.reading.draft import Draft, clean
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import MAX_COLUMNS, Grid, Line
-from llmstack_api.ingest.reading.number_format import general
+from llmstack_api.ingest.reading.number_format import Show, general
 from llmstack_api.ingest.reading.rows import write_rows
 from llmstack_api.ingest.reading.xlsx_parts import (
     Frame,
@@ -19,21 +19,29 @@ from llmstack_api.ingest.reading.xlsx_parts import (
     comments,
     find_frame,
     shared_strings,
-    string_of,
 )
-from llmstack_api.ingest.reading.xml_tree import Node, local, parse, parse_pieces
+from llmstack_api.ingest.reading.xlsx_rows import RawCell, raw_rows, unescaped
+from llmstack_api.ingest.reading.xml_tree import local, parse
 
 _SHEETS = {"worksheet", "xlMacrosheet", "xlIntlMacrosheet"}
-_COLUMN = re.compile(r"[A-Z]{1,3}")
 _MOST_DIGITS = 15
 _TRUTH = {"1": "TRUE", "0": "FALSE", "true": "TRUE", "false": "FALSE"}
+
+
+class _Columns(dict[str, int]):
+    """Letters of a column -> its number, counted from 0."""
+
+    def __missing__(self, letters: str) -> int:
+        self[letters] = number = column_number(letters)
+        return number
 
 
 @dataclass(slots=True)
 class _Book:
     package: Package
     styles: Styles
-    strings: list[str] = field(default_factory=list[str])
+    strings: list[str]
+    columns: _Columns = field(default_factory=_Columns)
 
 
 def read(file: File) -> Document:
@@ -46,7 +54,9 @@ def read(file: File) -> Document:
     since_1904 = any(
         local(node) == "workbookPr" and node.get("date1904") in ("1", "true", "on") for node in workbook
     )
-    styles = Styles(parse(package.read(by_kind["styles"])) if "styles" in by_kind else None, since_1904=since_1904)
+    styles = Styles(
+        parse(package.read(by_kind["styles"])) if "styles" in by_kind else None, since_1904=since_1904
+    )
     strings = shared_strings(package.read(by_kind["sharedStrings"])) if "sharedStrings" in by_kind else []
     book = _Book(package, styles, strings)
     draft = Draft()
@@ -67,10 +77,10 @@ def _lines(book: _Book, path: str) -> Iterator[Line]:
     notes = comments(book.package, path)
     grid = Grid()
     before = -1
-    for node in parse_pieces(data, "row"):
-        number = _row_number(node, before)
+    for written, raw in raw_rows(data):
+        number = _row_number(written, before)
         yield from _lone_notes(notes, before, number)
-        cells, bold = _cells(book, node)
+        cells, bold = _cells(book, raw)
         spans = frame.spans.get(number, {})
         line = grid.place(number, cells, spans) if spans or cells else Line(cells)
         line.notes = notes.pop(number, None) or line.notes
@@ -91,9 +101,8 @@ def _lone_notes(notes: dict[int, dict[int, str]], after: int, before: int | None
             yield Line({}, notes=notes.pop(number))
 
 
-def _row_number(node: Node, before: int) -> int:
+def _row_number(text: str, before: int) -> int:
     """Return the number of a row, counted from 0."""
-    text = node.get("r") or ""
     return int(text) - 1 if text.isdecimal() and len(text) <= 7 and int(text) > before + 1 else before + 1  # noqa: PLR2004 # digits of the last row
 
 
@@ -104,21 +113,19 @@ def _names(frame: Frame, number: int, cells: dict[int, str], *, bold: bool) -> b
     return bold or number in frame.header_rows or number == frame.frozen - 1
 
 
-def _cells(book: _Book, row: Node) -> tuple[dict[int, str], bool]:
+def _cells(book: _Book, raw: list[RawCell]) -> tuple[dict[int, str], bool]:
     """Read the cells of a row that show something, and whether all of them are bold."""
     cells: dict[int, str] = {}
     bold = in_order = True
     column = last = -1
-    for node in row:
-        place = node.get("r")
-        column = _column(place) if place else column + 1
-        if not 0 <= column < MAX_COLUMNS:
-            continue
-        style = node.get("s")
-        text = _text(book, node, style)
-        if text:
+    columns, bolds = book.columns, book.styles.bold
+    for cell in raw:
+        letters = cell[0]
+        column = columns[letters] if letters else column + 1
+        text = _text(book, cell)
+        if text and 0 <= column < MAX_COLUMNS:
             cells[column] = text
-            bold = bold and style in book.styles.bold
+            bold = bold and cell[1] in bolds
             in_order = in_order and column > last
             last = column
     if not in_order:
@@ -126,46 +133,33 @@ def _cells(book: _Book, row: Node) -> tuple[dict[int, str], bool]:
     return cells, bold and bool(cells)
 
 
-def _column(place: str) -> int:
-    match = _COLUMN.match(place)
-    return column_number(match[0]) if match else -1
-
-
-def _text(book: _Book, cell: Node, style: str | None) -> str:
+def _text(book: _Book, cell: RawCell) -> str:
     """Write what a cell shows; a formula that was never calculated shows itself."""
-    kind = cell.get("t") or "n"
-    value = formula = ""
-    for node in cell:
-        tag = node.tag
-        if tag.endswith("}v"):
-            value = node.text or ""
-        elif tag.endswith("}f"):
-            formula = node.text or ""
-        elif tag.endswith("}is"):
-            return clean(string_of(node)).strip()
+    _, style, kind, formula, value, text = cell
+    if text:
+        return book.styles.text(style, clean(unescaped(text)).strip())
     if not value:
         return f"={formula.strip()}" if formula.strip() and kind != "str" else ""
-    if kind == "n":
-        return _number(book, value, style)
+    if kind in ("", "n"):
+        show = book.styles.show(style)
+        if show is None and value.isdecimal() and len(value) <= _MOST_DIGITS:
+            return value.lstrip("0") or "0"
+        return _number(value, show)
     if kind == "s":
         index = int(value) if value.strip().isdecimal() and len(value) < _MOST_DIGITS else -1
-        text = book.strings[index] if 0 <= index < len(book.strings) else ""
-        return text if style is None else book.styles.text(style, text)
+        return book.styles.text(style, book.strings[index]) if 0 <= index < len(book.strings) else ""
     if kind == "b":
         return _TRUTH.get(value.strip().lower(), value)
     if kind == "d":
         return clean(value).strip().removesuffix("T00:00:00").replace("T", " ")
-    return clean(value).strip()
+    return clean(unescaped(value)).strip()
 
 
-def _number(book: _Book, value: str, style: str | None) -> str:
-    show = book.styles.show(style)
-    if show is None and value.isdecimal() and len(value) <= _MOST_DIGITS:
-        return value.lstrip("0") or "0"
+def _number(value: str, show: Show | None) -> str:
     try:
         number = float(value)
     except ValueError:
         return clean(value).strip()
-    if number != number or number in (float("inf"), float("-inf")):  # noqa: PLR0124 # it is no number
-        return value
+    if not isfinite(number):
+        return clean(value).strip()
     return show(number) if show else general(number)

@@ -7,11 +7,14 @@ from llmstack_api.ingest.reading import ooxml
 from llmstack_api.ingest.reading.archive import Package
 from llmstack_api.ingest.reading.draft import clean
 from llmstack_api.ingest.reading.number_format import BUILT_IN, Show, around_text, shower
+from llmstack_api.ingest.reading.xlsx_rows import string_of, unescaped
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse, parse_pieces
 
 MAX_STYLES = 65_536
 _RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
-_TAIL_REFS = re.compile(rb"""<(?:[\w.-]+:)?(mergeCell|autoFilter)\s[^<>]{0,400}?\bref\s*=\s*["']([A-Z0-9:$]{2,30})["']""")
+_TAIL_REFS = re.compile(
+    rb"""<(?:[\w.-]+:)?(mergeCell|autoFilter)\s[^<>]{0,400}?\bref\s*=\s*["']([A-Z0-9:$]{2,30})["']"""
+)
 _PANE = re.compile(rb"""<(?:[\w.-]+:)?pane\s([^<>]{0,400})>""")
 _SPLIT = re.compile(rb"""\bySplit\s*=\s*["'](\d{1,3})(?:\.0*)?["']""")
 _HEAD = 65_536
@@ -20,21 +23,7 @@ _MOST_FROZEN = 8
 
 def shared_strings(data: bytes) -> list[str]:
     """Read the texts that cells refer to by number."""
-    return [clean(string_of(node)).strip() for node in parse_pieces(data, "si")]
-
-
-def string_of(node: Node) -> str:
-    """Join the runs of a text; what only says how it is pronounced is left out."""
-    if len(node) == 1 and local(first := next(iter(node))) == "t":
-        return first.text or ""
-    pieces: list[str] = []
-    for inner in node:
-        name = local(inner)
-        if name == "t":
-            pieces.append(inner.text or "")
-        elif name == "r":
-            pieces.extend(run.text or "" for run in inner if local(run) == "t")
-    return "".join(pieces)
+    return [clean(unescaped(string_of(node))).strip() for node in parse_pieces(data, "si")]
 
 
 class Styles:
@@ -100,7 +89,9 @@ def _int(text: str | None) -> int:
 class Frame:
     """What a sheet says of its rows, apart from them; rows and columns are counted from 0."""
 
-    spans: dict[int, dict[int, tuple[int, int]]] = field(default_factory=dict[int, dict[int, tuple[int, int]]])
+    spans: dict[int, dict[int, tuple[int, int]]] = field(
+        default_factory=dict[int, dict[int, tuple[int, int]]]
+    )
     """Row -> column -> columns and rows that the merged cell there spans."""
     header_rows: set[int] = field(default_factory=set[int])
     """Rows of names, of tables and filters."""
@@ -139,14 +130,17 @@ def _range(reference: str) -> tuple[int, int, int, int] | None:
         return None
     column, row = column_number(match[1]), int(match[2]) - 1
     last_column, last_row = column_number(match[3] or match[1]), int(match[4] or match[2]) - 1
-    return (column, row, last_column, last_row) if 0 <= column <= last_column and 0 <= row <= last_row else None
+    return (
+        (column, row, last_column, last_row) if 0 <= column <= last_column and 0 <= row <= last_row else None
+    )
 
 
 def column_number(letters: str) -> int:
-    """Return the number of a column, counted from 0."""
+    """Return the number of a column, counted from 0; -1 for what is none."""
     number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
+    if len(letters) <= 3 and letters.isascii() and letters.isalpha():  # noqa: PLR2004 # letters of the last one
+        for letter in letters.upper():
+            number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1
 
 
