@@ -41,7 +41,7 @@ def lines_of(rows: Sequence[Node], text_of: Callable[[Node], str]) -> Iterator[L
             columns = max(_number(_property(node, "tcPr", "gridSpan")), 1)
             merged = _property(node, "tcPr", "vMerge")
             goes_on = merged is not None and _value(merged) in (None, "continue")
-            text = above.get(column, "") if goes_on else text_of(node)
+            text = above[column] if goes_on and column in above else text_of(node)
             if merged is not None:
                 starts[column] = text
             cells.append(Cell(text, columns))

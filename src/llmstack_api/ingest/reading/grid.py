@@ -31,6 +31,8 @@ class Line:
     """Whether the file says, or shows by its style, that the row names the columns."""
     grouped: bool = False
     """Whether a cell of it spans several columns, but not all of them."""
+    lone: bool = False
+    """Whether it is one merged cell: a title or a note, and no value of one column."""
     notes: dict[int, str] = field(default_factory=dict[int, str])
     """Column -> comment."""
 
@@ -99,8 +101,7 @@ class Grid:
         own = len(placed)
         self._take_from_above(placed, reaching)
         if wide and texts == 1 and own == len(placed):
-            # It spans the table: a title or a note, not a value.
-            return Line(dict([next(iter(placed.items()))]))
+            return Line(dict([next(iter(placed.items()))]), lone=True)
         return Line(dict(sorted(placed.items())), grouped=bool(wide))
 
     def _spread(

@@ -21,6 +21,7 @@ _LONGEST_NUMBER = 40
 _LONGEST_NAME = 80
 _SHORT_NAME = 40
 _MOST = 0.7
+_PAIR = 2
 _FEW = 3
 _SEVERAL = 9
 _LONG_TEXT = 40
@@ -209,11 +210,22 @@ def _judge(first: Line, last: Line, names: dict[int, str], below: Sequence[Line]
     body = [line for line in below if len(line.cells) > 1 or len(names) == 1]
     if not body or any(len(text) > MAX_NAME for text in last.cells.values()):
         return None
-    kinds = column_kinds(body)
-    verdict = _by_kinds(last, kinds, body)
-    if verdict is not False:
-        return True if verdict or first is not last else _by_words(last, body)
-    return None
+    verdict = _by_kinds(last, column_kinds(body), body)
+    if verdict and len(names) == _PAIR and _may_be_a_fact(last):
+        verdict = None
+    if verdict is None:
+        verdict = True if first is not last else _by_words(last, body)
+        return None if verdict is not True and len(names) == 1 else verdict
+    return verdict or None
+
+
+def _may_be_a_fact(line: Line) -> bool:
+    """Whether the first of two cells may be a name, and the second its value: `City`, `Bern`."""
+    return [_is_word_of_headers(text) for text in line.cells.values()] == [True, False]
+
+
+def _is_word_of_headers(text: str) -> bool:
+    return any(word.lower() in HEADER_WORDS for word in _WORD.findall(text))
 
 
 def column_kinds(body: Sequence[Line]) -> dict[int, Kind]:
@@ -273,15 +285,18 @@ def _series_below(columns: Sequence[int], body: Sequence[Line]) -> bool:
 
 
 def _by_words(line: Line, body: Sequence[Line]) -> bool | None:
-    """Judge a row of texts over texts by its words, and by what the columns have in common."""
+    """Judge a row of texts over texts by its words, and by what the columns have in common.
+
+    False says that it may be a row like the others, None that it is one.
+    """
     texts = list(line.cells.values())
     if any(len(text) > _LONGEST_NAME or text.endswith(_SENTENCE_END) for text in texts):
         return None
     columns = {column: [row.cells[column] for row in body if column in row.cells] for column in line.cells}
     if any(text in columns[column] for column, text in line.cells.items()):
         return None
-    named = sum(bool(HEADER_WORDS & {word.lower() for word in _WORD.findall(text)}) for text in texts)
-    if named * 2 >= len(texts):
+    named = sum(map(_is_word_of_headers, texts))
+    if named == len(texts) or (named * 2 >= len(texts) and len(texts) > _PAIR):
         return True
     if all(_IDENTIFIER.fullmatch(text) for text in texts) and not all(
         all(_IDENTIFIER.fullmatch(cell) for cell in cells) for cells in columns.values()

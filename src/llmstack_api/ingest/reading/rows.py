@@ -81,12 +81,14 @@ class RowWriter:
         self.end(title=title, at=start)
         key = pieces[0] if len(pieces) > 1 and len(pieces[0]) <= MAX_KEY and "\n" not in pieces[0] else None
         place = self._draft.length - len(text)
-        begun = start
+        if start < place:
+            self._draft.mark_table(start, end=place, title=title)
+        begun = start = place
         for number, piece in enumerate(pieces):
             if len(piece) > _UNCUT:
                 self._mark(begun, place, start=start, key=key, title=title) if number else None
                 self._draft.mark_table(
-                    place if number else start,
+                    place,
                     end=place + len(piece),
                     header=f"{lines[number][0]}:",
                     title=title,
@@ -197,8 +199,8 @@ def _write_named(writer: RowWriter, lines: Iterable[Line], table: _Table) -> Non
     names = table.names or {}
     for line in lines:
         text = next(iter(line.cells.values()), "")
-        if len(line.cells) == 1 and len(names) >= _WIDE and len(text) > _NOTE and not line.notes:
-            writer.passage(text)
+        if line.lone or (len(line.cells) == 1 and len(names) >= _WIDE and len(text) > _NOTE):
+            writer.passage(_plain(line))
             continue
         row = [(names.get(column) or nameless(column), text) for column, text in _noted(line).items()]
         writer.row(row, title=table.title)

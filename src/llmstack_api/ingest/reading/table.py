@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 
@@ -29,7 +29,7 @@ def read(file: File) -> Document:
     delimiter = named.group(1) if named else sniff(text, preferred="\t" if file.kind is FileKind.TSV else ",")
     draft = Draft()
     try:
-        write_rows(draft, map(_line, rows(text, delimiter=delimiter)))
+        write_rows(draft, _lines(rows(text, delimiter=delimiter)))
     except csv.Error as error:
         raise ExtractError(f"The table cannot be read: {error}.", code="corrupt") from None
     return draft.finish(file.kind.value)
@@ -61,5 +61,15 @@ def sniff(text: str, *, preferred: str) -> str:
     return best
 
 
-def _line(row: Sequence[str]) -> Line:
-    return Line({column: text for column, cell in enumerate(row) if (text := cell.strip())})
+def _lines(table: Iterator[list[str]]) -> Iterator[Line]:
+    """Give the rows that are not empty, and an empty one for any number of empty rows."""
+    gap = False
+    for row in table:
+        cells = {column: text for column, cell in enumerate(row) if (text := cell.strip())} if row else {}
+        if not cells:
+            gap = True
+            continue
+        if gap:
+            yield Line({})
+            gap = False
+        yield Line(cells)
