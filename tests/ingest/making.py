@@ -40,6 +40,54 @@ def paragraph(text: str) -> str:
     return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
+def numbered(*items: tuple[int, str], style: str = "", number: int = 1) -> str:
+    """Paragraphs of a list: (level, text)."""
+    named = f'<w:pStyle w:val="{style}"/>' if style else ""
+    return "".join(
+        f'<w:p><w:pPr>{named}<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{number}"/></w:numPr></w:pPr>'
+        f"<w:r><w:t>{text}</w:t></w:r></w:p>"
+        for level, text in items
+    )
+
+
+def level(depth: int, text: str, numerals: str = "decimal", start: int = 1, *, more: str = "") -> str:
+    """A level of a list."""
+    return (
+        f'<w:lvl w:ilvl="{depth}"><w:start w:val="{start}"/><w:numFmt w:val="{numerals}"/>{more}'
+        f'<w:lvlText w:val="{text}"/></w:lvl>'
+    )
+
+
+def lists(*definitions: str, instances: str | None = None) -> str:
+    """Numbering with these definitions and an instance of each, both counted from 1; or with other instances."""
+    nodes = [
+        f'<w:abstractNum w:abstractNumId="{number}"><w:multiLevelType w:val="multilevel"/>{levels}</w:abstractNum>'
+        for number, levels in enumerate(definitions, 1)
+    ]
+    if instances is None:
+        instances = "".join(instance(number, number) for number in range(1, len(definitions) + 1))
+    return f'<w:numbering xmlns:w="{W}">{"".join(nodes)}{instances}</w:numbering>'
+
+
+def instance(number: int, definition: int, overrides: str = "") -> str:
+    """An instance of a list definition."""
+    return f'<w:num w:numId="{number}"><w:abstractNumId w:val="{definition}"/>{overrides}</w:num>'
+
+
+def related_parts(**targets: str) -> str:
+    """Relationships of a part: kind -> target, numbered from r1; what begins with a scheme is outside."""
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    nodes = [
+        f'<Relationship Id="r{number}" Type="{office}/{kind.rstrip("_")}" Target="{target}"'
+        + (' TargetMode="External"/>' if ":" in target else "/>")
+        for number, (kind, target) in enumerate(targets.items(), 1)
+    ]
+    return (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        f"{''.join(nodes)}</Relationships>"
+    )
+
+
 def xlsx(rows: str) -> bytes:
     """A workbook of one sheet with these rows."""
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -13,20 +13,31 @@ _R_STRICT = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
 
 
 def relationships(package: Package, part: str) -> dict[str, tuple[str, str]]:
-    """Give the parts that `part` names: id -> (last word of the type, path)."""
+    """Return the parts that `part` names: id -> (last word of the type, path)."""
     folder = dirname(part)
-    data = package.find(f"{folder}/_rels/{part.rpartition('/')[2]}.rels".lstrip("/"))
-    if data is None:
-        return {}
     found: dict[str, tuple[str, str]] = {}
-    for node in parse(data):
-        if local(node) == "Relationship" and node.get("TargetMode") != "External":
+    for node in _relationships(package, part):
+        if node.get("TargetMode") != "External":
             target = unquote(node.get("Target") or "")
             path = (
                 target.lstrip("/") if target.startswith("/") else normpath(f"{folder}/{target}").lstrip("/")
             )
             found[node.get("Id") or ""] = ((node.get("Type") or "").rpartition("/")[2], path)
     return found
+
+
+def link_targets(package: Package, part: str) -> dict[str, str]:
+    """Return the addresses that links of `part` lead to, outside of the file, by their ids."""
+    return {
+        node.get("Id") or "": node.get("Target") or ""
+        for node in _relationships(package, part)
+        if node.get("TargetMode") == "External" and (node.get("Type") or "").endswith("/hyperlink")
+    }
+
+
+def _relationships(package: Package, part: str) -> list[Node]:
+    data = package.find(f"{dirname(part)}/_rels/{part.rpartition('/')[2]}.rels".lstrip("/"))
+    return [node for node in parse(data) if local(node) == "Relationship"] if data is not None else []
 
 
 def main_part(package: Package, default: str) -> str:

@@ -37,6 +37,14 @@ class Node(Protocol):
         """Value of an attribute."""
         ...
 
+    def set(self, key: str, value: str) -> None:
+        """Give it an attribute."""
+        ...
+
+    def getprevious(self) -> "Node | None":
+        """Return the element before it, beside it."""
+        ...
+
     def find(self, path: str) -> "Node | None":
         """First element below that matches."""
         ...
