@@ -93,7 +93,7 @@ class Walk(Protocol):
 
 def read(file: File) -> Document:
     """Read the text of an XML file of any kind, a piece a line; one that has all in attributes as it stands."""
-    text = _DECLARATION.sub("", file.text, count=1)
+    text = _without_declaration(file.text)
     draft = Draft()
     for piece in _parse(text.encode("utf-8", "replace")).itertext():
         draft.block(" ".join(piece.split()), gap="\n")
@@ -141,9 +141,11 @@ def parse_html(text: str) -> Node:
     Raises:
         ExtractError: nothing is left of it (`no-text`), or it is nested too deeply to be read whole (`corrupt`).
     """
-    parser = _html.HTMLParser(no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
+    parser = _html.HTMLParser(
+        encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True
+    )
     try:
-        root = _html.document_fromstring(_DECLARATION.sub("", text, count=1), parser=parser)
+        root = _html.document_fromstring(_without_declaration(text).encode("utf-8", "replace"), parser=parser)
     except (_etree.ParserError, _etree.XMLSyntaxError):
         raise ExtractError("There is no text in the page.", code="no-text") from None
     if any(_TOO_DEEP.search(entry.message) for entry in parser.error_log.filter_from_errors()):
@@ -167,6 +169,11 @@ def _refuse_document_type(node: Node) -> None:
         raise ExtractError(
             "The file declares a document type, which its format does not allow.", code="corrupt"
         )
+
+
+def _without_declaration(text: str) -> str:
+    declaration = _DECLARATION.match(text)
+    return text[declaration.end() :] if declaration else text
 
 
 def _parse(data: bytes) -> Node:
