@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading import html_table
+from llmstack_api.ingest.reading import html_lists, html_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
+from llmstack_api.ingest.reading.html_questions import HEADINGS, make_plain
 from llmstack_api.ingest.reading.xml_tree import Node, parse_html, walk
 
 _SKIPPED = {
@@ -23,6 +24,9 @@ _SKIPPED = {
     "datalist",
     "annotation",
     "annotation-xml",
+    "rt",
+    "rtc",
+    "rp",
 }
 _BLOCKS = {
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details",
@@ -44,8 +48,8 @@ class _Flow:
     draft: Draft
     pieces: list[str] = field(default_factory=list[str])
     prefix: str = ""
-    lists: list[list[int]] = field(default_factory=list[list[int]])
-    """Lists around: [number of the next item], 0 for bullets."""
+    lists: list[html_lists.Items] = field(default_factory=list[html_lists.Items])
+    """Lists around."""
     pre: int = 0
 
     def flush(self, *, heading: int = 0) -> None:
@@ -58,6 +62,9 @@ class _Flow:
         if heading:
             self.draft.heading(text, heading)
         elif self.prefix:
+            if text.startswith(html_lists.NUMBERED):
+                indent = len(self.prefix) - len(self.prefix.lstrip())
+                self.prefix, text = self.prefix[:indent], text[len(html_lists.NUMBERED) :]
             self.draft.item(self.prefix + text)
         else:
             self.draft.block(text, gap="\n" if self.lists else "\n\n")
@@ -74,17 +81,17 @@ def read(file: File) -> Document:
     root = parse_html(file.text)
     title = find_title(root)
     draft = Draft()
-    main = _main_text(file.text, root, source.url) if source.main_text else None
+    main = _main_text(root, source.url) if source.main_text else None
     write(draft, main if main is not None else root)
     return draft.finish(file.kind.value, title=title)
 
 
 def find_title(root: Node) -> str | None:
-    """Title of a page: its own, or else its first heading."""
+    """Title of a page: its own, or else its first heading; titles of its pictures are none."""
     for name in ("title", "h1"):
         for node in root.iter(name):
-            title = " ".join("".join(node.itertext()).split())
-            if title:
+            title = " ".join("".join(_spaced(node)).split())
+            if title and not any(around.tag == "svg" for around in node.iterancestors()):
                 return title
     return None
 
@@ -103,7 +110,7 @@ def write(draft: Draft, root: Node) -> None:
                 html_table.write(flow.draft, node, _cell_text)
                 steps.skip_subtree()
             else:
-                _open(flow, name)
+                _open(flow, node, name)
                 flow.text(node.text)
         else:
             if name not in _SKIPPED and name:
@@ -113,19 +120,15 @@ def write(draft: Draft, root: Node) -> None:
     flow.flush()
 
 
-def _open(flow: _Flow, name: str) -> None:
+def _open(flow: _Flow, node: Node, name: str) -> None:
     if name == "br":
         flow.pieces.append("\n")
     elif name in _BLOCKS:
         flow.flush()
-        if name in ("ul", "menu"):
-            flow.lists.append([0])
-        elif name == "ol":
-            flow.lists.append([1])
+        if name in ("ul", "ol", "menu"):
+            flow.lists.append(html_lists.begin(node))
         elif name == "li":
-            counter = flow.lists[-1] if flow.lists else [0]
-            mark = f"{counter[0]}. " if counter[0] else "- "
-            counter[0] += bool(counter[0])
+            mark = flow.lists[-1].mark(node) if flow.lists else html_lists.BULLET
             flow.prefix = "  " * min(max(len(flow.lists) - 1, 0), _MAX_INDENT) + mark
         elif name in ("pre", "listing", "xmp"):
             flow.pre += 1
@@ -187,12 +190,18 @@ _RENAMED = {
 }
 
 
-def _main_text(text: str, root: Node, url: str | None) -> Node | None:
+def _main_text(root: Node, url: str | None) -> Node:
     """Let trafilatura choose; where it loses the headings, it has only gathered paragraphs: cut the menus instead."""
     from trafilatura.core import bare_extraction  # noqa: PLC0415 # slow to import, not always needed
 
+    for node in list(root.iter("rt", "rtc", "rp")):
+        node.drop_tree()
+    for node in list(root.iter("ruby", "rb")):
+        node.drop_tag()
+    questions = make_plain(root)
+    html_lists.write_numbers(root)
     found = bare_extraction(
-        text,
+        cast("Any", root),
         url=url,
         include_comments=False,
         include_formatting=True,
@@ -202,9 +211,11 @@ def _main_text(text: str, root: Node, url: str | None) -> Node | None:
     body = getattr(found, "body", None)
     if body is not None:
         tree = _as_html(cast("Node", body))
-        has_headings = next(tree.iter("h1", "h2", "h3", "h4", "h5", "h6"), None) is not None
-        wants_headings = next(root.iter("h2", "h3", "h4", "h5", "h6"), None) is not None
-        if any(piece.strip() for piece in tree.itertext()) and (has_headings or not wants_headings):
+        kept = {" ".join("".join(node.itertext()).split()) for node in tree.iter(*HEADINGS)}
+        wants_headings = next(root.iter(*HEADINGS[1:]), None) is not None
+        if any(piece.strip() for piece in tree.itertext()) and (
+            questions <= kept if questions else kept or not wants_headings
+        ):
             return tree
     _cut_menus(root)
     return root

@@ -45,6 +45,10 @@ class Node(Protocol):
         """Return the element before it, beside it."""
         ...
 
+    def getnext(self) -> "Node | None":
+        """Return the element after it, beside it."""
+        ...
+
     def find(self, path: str) -> "Node | None":
         """First element below that matches."""
         ...
@@ -75,6 +79,10 @@ class Node(Protocol):
 
     def drop_tree(self) -> None:
         """Take an HTML element out of its tree and leave the text after it."""
+        ...
+
+    def drop_tag(self) -> None:
+        """Take an HTML element out of its tree and leave what is in it."""
         ...
 
     def __iter__(self) -> "Iterator[Node]": ...

@@ -1,0 +1,136 @@
+"""Web pages: questions in controls, readings over characters, numbers of lists, titles."""
+
+import pytest
+
+from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading.dispatch import find_reader
+from llmstack_api.ingest.reading.source import Source
+
+MENU = """<header><nav><button aria-expanded=false aria-controls=menu>Menu</button><ul id=menu>
+<li><a href=/>Home page of the firm</a></li><li><a href=/shop>Shop for everything</a></li></ul></nav></header>
+<div role=dialog><h2>We value your privacy</h2><button aria-expanded=false aria-controls=ck>Cookie details</button>
+<div id=ck>These cookies are used for many purposes by our partners.</div></div>"""
+FOOT = """<footer><button aria-expanded=false aria-controls=f1>About us</button><div id=f1>Imprint, privacy, terms and
+conditions of sale</div></footer>"""
+FORMS = {
+    "a button in a heading": "<h3><button aria-expanded=false aria-controls=p{n}>{q}</button></h3>"
+    "<div id=p{n}>{a}</div>",
+    "a button with an icon in a heading": "<h2><button type=button data-bs-toggle=collapse data-bs-target='#p{n}'>"
+    "<span>{q}</span><i></i></button></h2><div id=p{n}><div>{a}</div></div>",
+    "a button": "<button aria-expanded=false aria-controls=p{n}>{q}</button><div id=p{n}>{a}</div>",
+    "a button before its panel": "<button class=accordion>{q}</button><div class=panel>{a}</div>",
+    "an element with the role of a button": "<div role=button aria-expanded=false aria-controls=p{n}>{q}</div>"
+    "<div id=p{n}>{a}</div>",
+    "a link with the role of a button": "<a href='#p{n}' role=button aria-expanded=false aria-controls=p{n}>{q}</a>"
+    "<div id=p{n}>{a}</div>",
+    "an element with the role of a heading": "<div role=heading aria-level=3>{q}</div>{a}",
+    "a summary": "<details><summary>{q}</summary>{a}</details>",
+    "a term": "<dl><dt>{q}</dt><dd>{a}</dd></dl>",
+    "a button in a term": "<dl><dt><button aria-expanded=false aria-controls=p{n}>{q}</button></dt>"
+    "<dd id=p{n}>{a}</dd></dl>",
+}
+
+
+def read(page: str, *, main_text: bool = False) -> Document:
+    return find_reader(Source(page.encode(), None, "text/html", main_text=main_text))()
+
+
+def questions(form: str) -> str:
+    answer = "<p>Turn the part number {n} to the left, pull it out and press the new one in, then close the lid.</p>"
+    return "".join(
+        form.replace("{a}", answer).replace("{q}", "How is part {n} replaced?").replace("{n}", str(number))
+        for number in range(1, 6)
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_questions_of_a_page_are_kept_and_its_menus_are_not(form: str) -> None:
+    intro = "<h1>Help</h1><p>Here are the answers to the questions that customers ask us most often about repairs.</p>"
+    page = (
+        f"<!doctype html><html><body>{MENU}<main>{intro}{questions(FORMS[form])}</main>{FOOT}</body></html>"
+    )
+    text = read(page, main_text=True).text
+    for number in range(1, 6):
+        question, answer = f"How is part {number} replaced?", f"Turn the part number {number} to the left"
+        assert text.count(question) == 1
+        assert text.index(question) < text.index(answer)
+    for left_out in ("Menu", "Home page", "Cookie", "privacy", "About us", "Imprint"):
+        assert left_out not in text
+    assert "How is part 3 replaced?" in read(page).text
+
+
+def test_a_button_beside_a_heading_is_no_part_of_it() -> None:
+    answer = "<p>Turn the part to the left, pull it out and press the new one in, and then close the lid again.</p>"
+    page = f"<html><body><main><h1>Help</h1><h2>Part 1 <button>Copy link</button></h2>{answer * 3}</main></body></html>"
+    assert "## Part 1\n" in read(page, main_text=True).text
+
+
+# --- ruby ------------------------------------------------------------------------------------------------
+
+RUBY = (
+    "<ruby>災害<rp>(</rp><rt>さいがい</rt><rp>)</rp></ruby>のときは<ruby><rb>避難所</rb><rtc><rt>ひなんじょ</rt></rtc></ruby>へ"
+    "<ruby>行<rt>い</ruby>ってください。"
+)
+
+
+def test_readings_over_characters_are_left_out() -> None:
+    plain = "災害のときは避難所へ行ってください。"
+    page = f"<html lang=ja><head><title>{RUBY}</title></head><body><h1>{RUBY}</h1><p>{RUBY}</p></body></html>"
+    assert read(page.replace(f"<title>{RUBY}</title>", "")).title == plain
+    assert read(page).text == f"# {plain}\n\n{plain}"
+    assert plain in read(page, main_text=True).text
+    assert read(f"<table><tr><td>{RUBY}</td><td>1</td></tr></table>").text == f"{plain} | 1"
+
+
+# --- lists -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "marks"),
+    [
+        ("", ["1.", "2.", "3."]),
+        ("start=5", ["5.", "6.", "7."]),
+        ("start=-1", ["-1.", "0.", "1."]),
+        ("type=a start=26", ["z.", "aa.", "ab."]),
+        ("type=A", ["A.", "B.", "C."]),
+        ("type=i start=3", ["iii.", "iv.", "v."]),
+        ("type=I start=3999", ["MMMCMXCIX.", "MMMM.", "MMMMI."]),
+        ("reversed", ["3.", "2.", "1."]),
+        ("reversed start=10", ["10.", "9.", "8."]),
+        ("style='list-style-type: lower-roman'", ["i.", "ii.", "iii."]),
+        ("style='color:red; list-style:upper-alpha inside'", ["A.", "B.", "C."]),
+        ("start=99999999999999999999", ["1.", "2.", "3."]),
+        ("start=x type=q", ["1.", "2.", "3."]),
+    ],
+)
+def test_lists_have_the_numbers_that_browsers_show(attributes: str, marks: list[str]) -> None:
+    items = "".join(f"<li>{text}</li>" for text in ("one", "two", "three"))
+    lines = [f"{mark} {text}" for mark, text in zip(marks, ("one", "two", "three"), strict=True)]
+    assert read(f"<html><body><ol {attributes}>{items}</ol></body></html>").text.split("\n") == lines
+
+
+def test_an_item_may_have_a_number_of_its_own() -> None:
+    page = "<html><body><ol><li>a<li value=7>b<ul><li>x</ul><li>c</ol></body></html>"
+    assert read(page).text == "1. a\n7. b\n  - x\n8. c"
+
+
+def test_numbers_are_kept_in_the_main_text() -> None:
+    prose = (
+        "<p>These are the duties of the tenant under this agreement, which both parties have signed today.</p>"
+        * 3
+    )
+    items = "<li>to pay the rent on the first day of each month</li><li>to keep the yard and the stairs clean</li>"
+    page = f"<html><body><main><h1>Rent</h1>{prose}<ol type=a start=3>{items}</ol></main></body></html>"
+    text = read(page, main_text=True).text
+    assert "\nc. to pay the rent on the first day of each month\nd. to keep the yard" in text
+
+
+# --- titles ----------------------------------------------------------------------------------------------
+
+
+def test_the_title_of_a_picture_is_none_of_the_page() -> None:
+    picture = "<svg><title>Arrow</title></svg>"
+    assert read(f"<html><body>{picture}<h1>Hours</h1><p>Nine to five.</p></body></html>").title == "Hours"
+    page = f"<html><head><title> Opening\n hours </title></head><body>{picture}<p>Mon-Fri 9-17.</p></body></html>"
+    assert (read(page).title, read(page).text) == ("Opening hours", "Mon-Fri 9-17.")
+    assert read(page, main_text=True).title == "Opening hours"
