@@ -68,7 +68,7 @@ class Grid:
         shown = [
             column for column in cells if column not in self._reaching or self._reaching[column][1] < row
         ]
-        return self._place(((column, cells[column], *spans.get(column, (1, 1))) for column in shown))
+        return self._place((column, cells[column], *spans.get(column, (1, 1))) for column in shown)
 
     def end_group(self) -> None:
         """End all cells that span rows, as the end of a group of rows does."""

@@ -65,14 +65,6 @@ class Node(Protocol):
         """All around, the nearest first."""
         ...
 
-    def getprevious(self) -> "Node | None":
-        """Element before it, of the same parent."""
-        ...
-
-    def getnext(self) -> "Node | None":
-        """Element after it, of the same parent."""
-        ...
-
     def itertext(self, *tags: str) -> Iterator[str]:
         """Pieces of text below."""
         ...
