@@ -88,19 +88,84 @@ def related_parts(**targets: str) -> str:
     )
 
 
-def xlsx(rows: str) -> bytes:
-    """A workbook of one sheet with these rows."""
+def xlsx(
+    rows: str,
+    *,
+    before: str = "",
+    after: str = "",
+    book: str = "",
+    styles: str = "",
+    strings: str = "",
+    **parts: str,
+) -> bytes:
+    """A workbook of one sheet with these rows, and what stands before and after them; `parts` by kind."""
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    kinds = {"styles": styles, "sharedStrings": strings}
+    named = {kind: part for kind, part in kinds.items() if part}
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+    def related(targets: dict[str, str]) -> str:
+        inner = "".join(
+            f'<Relationship Id="{number}" Type="{office}/{kind}" Target="{target}"/>'
+            for number, (kind, target) in enumerate(targets.items())
+        )
+        return f'<Relationships xmlns="{package}">{inner}</Relationships>'
+
     return zipped(
         {
             "[Content_Types].xml": "<Types/>",
             "_rels/.rels": RELATIONSHIPS.format(target="xl/workbook.xml"),
-            "xl/workbook.xml": f'<workbook xmlns="{S}" xmlns:r="{office}"><sheets><sheet name="Data" sheetId="1"'
-            ' r:id="r1"/></sheets></workbook>',
-            "xl/_rels/workbook.xml.rels": RELATIONSHIPS.format(target="worksheets/sheet1.xml").replace(
-                '/officeDocument"', '/worksheet"'
+            "xl/workbook.xml": f'<workbook xmlns="{S}" xmlns:r="{office}">{book}<sheets><sheet name="Data" sheetId="1"'
+            ' r:id="0"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": related(
+                {"worksheet": "worksheets/sheet1.xml"} | {kind: f"{kind}.xml" for kind in named}
             ),
-            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{S}"><sheetData>{rows}</sheetData></worksheet>',
+            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{S}">{before}<sheetData>{rows}</sheetData>{after}'
+            "</worksheet>",
+            "xl/worksheets/_rels/sheet1.xml.rels": related({kind: f"../{kind}1.xml" for kind in parts}),
+            **{f"xl/{kind}.xml": part for kind, part in named.items()},
+            **{f"xl/{kind}1.xml": part for kind, part in parts.items()},
+        }
+    )
+
+
+def sheet_rows(*rows: list[str | int | float | None], styles: dict[str, int] | None = None) -> str:
+    """Rows of a sheet as XML; `styles` gives cells such as `B2` a style."""
+    lines: list[str] = []
+    for number, row in enumerate(rows, 1):
+        cells: list[str] = []
+        for column, value in enumerate(row):
+            place = f"{chr(65 + column)}{number}"
+            style = f' s="{styles[place]}"' if styles and place in styles else ""
+            if isinstance(value, str):
+                cells.append(f'<c r="{place}"{style} t="inlineStr"><is><t>{value}</t></is></c>')
+            elif value is not None:
+                cells.append(f'<c r="{place}"{style}><v>{value!r}</v></c>')
+        lines.append(f'<row r="{number}">{"".join(cells)}</row>')
+    return "".join(lines)
+
+
+def style_sheet(*formats: str, bold: bool = False) -> str:
+    """Styles of a workbook: 0 is plain, then one for each format; the last is bold if asked for."""
+    codes = "".join(f'<numFmt numFmtId="{170 + n}" formatCode="{code}"/>' for n, code in enumerate(formats))
+    crossed = "".join(f'<xf numFmtId="{170 + n}" fontId="0"/>' for n in range(len(formats)))
+    last = '<xf numFmtId="0" fontId="1"/>' if bold else ""
+    return (
+        f'<styleSheet xmlns="{S}"><numFmts>{codes}</numFmts><fonts><font/><font><b/></font></fonts>'
+        f'<cellXfs><xf numFmtId="0" fontId="0"/>{crossed}{last}</cellXfs></styleSheet>'
+    )
+
+
+def ods(rows: str) -> bytes:
+    """An OpenDocument spreadsheet of one sheet with these rows."""
+    base = "urn:oasis:names:tc:opendocument:xmlns"
+    names = " ".join(f'xmlns:{short}="{base}:{short}:1.0"' for short in ("office", "table", "text"))
+    return zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
+            "content.xml": f"<office:document-content {names}><office:body><office:spreadsheet>"
+            f'<table:table table:name="Data">{rows}</table:table>'
+            "</office:spreadsheet></office:body></office:document-content>",
         }
     )
 

@@ -6,7 +6,8 @@ from llmstack_api.ingest.reading.grid import Cell, Grid, Line
 from llmstack_api.ingest.reading.xml_tree import Node, local
 
 _LEFT_OUT = {"del", "moveFrom", "Fallback", "trPr", "tblPr", "tcPr"}
-_MOST_COLUMNS = 16_384
+_MOST_COLUMNS = 64
+"""One more than Word allows."""
 
 
 def rows_of(table: Node) -> list[Node]:

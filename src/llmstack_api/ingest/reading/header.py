@@ -207,7 +207,7 @@ def _judge(first: Line, last: Line, names: dict[int, str], below: Sequence[Line]
     """Say whether a row names the columns: surely, perhaps, or (None) not."""
     if first.marked or last.marked:
         return True if below else None
-    body = [line for line in below if len(line.cells) > 1 or len(names) == 1]
+    body = [line for line in below if (len(line.cells) > 1 or len(names) == 1) and line.cells != last.cells]
     if not body or any(len(text) > MAX_NAME for text in last.cells.values()):
         return None
     verdict = _by_kinds(last, column_kinds(body), body)

@@ -56,7 +56,7 @@ _DAYS_TO_9999 = 2_958_466
 
 def general(value: float) -> str:
     """Write a number with the 15 digits that spreadsheets keep."""
-    if value == floor(value) and abs(value) < _EXACT:
+    if abs(value) < _EXACT and value == floor(value):
         return str(int(value))
     return f"{value:.15g}".replace("e", "E")
 
