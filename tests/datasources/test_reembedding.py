@@ -22,6 +22,7 @@ from tests.datasources.watching import (
     send_text,
 )
 from tests.fake_model import FakeModel
+from tests.ingest.making import docx, paragraph, sheet_rows, xlsx
 from tests.server import running_server
 
 ENTRIES = 40
@@ -187,3 +188,57 @@ def lose(folder: Path, how: str) -> None:
             for file in (collection / "shard").rglob("*"):
                 if file.is_file():
                     file.write_bytes(b"garbage")
+
+
+async def upload(client: httpx.AsyncClient, datasource: str, name: str, data: bytes) -> None:
+    answer = await client.post(
+        f"/api/datasources/{datasource}/entries",
+        files={"file": (name, data)},
+        params={"wait": 30},
+        timeout=40,
+    )
+    assert answer.json()["status"] == "READY", answer.text
+
+
+async def assert_tables_found(client: httpx.AsyncClient, datasource: str) -> None:
+    """See that a row of a sheet, and one of a table in a document, are found with what names them."""
+    title = "Spare parts of the crane"
+    only = {
+        "type": "and",
+        "filters": [
+            {"type": "eq", "key": "sheet", "value": "Data"},
+            {"type": "eq", "key": "table", "value": title},
+        ],
+    }
+    rows = await search(client, datasource, "torque of Bearing 17", filters=only, mode="keyword")
+    assert rows[0]["content"] == "Part: Bearing 17\nTorque: 17"
+    assert (rows[0]["metadata"]["sheet"], rows[0]["metadata"]["table"]) == ("Data", title)
+    cut = (await search(client, datasource, "torque of Sprocket 157", mode="keyword"))[0]
+    path = f"/api/datasources/{datasource}/entries/{cut['entry_uuid']}/text_content"
+    text = (await client.get(path)).json()["content"]
+    own = text[cut["chunk"]["start"] : cut["chunk"]["end"]]
+    assert "Sprocket 157 | 1570" in own
+    assert cut["content"] == f"Part | Torque (Nm)\n{own}"
+    assert cut["metadata"]["table"] == "Torques"
+
+
+async def test_rows_are_found_by_sheet_and_table_and_with_their_names_before_and_after(
+    sqlite_settings: Settings, fake_model: FakeModel
+) -> None:
+    bearings = [[f"Bearing {number}", number] for number in range(1, 40)]
+    sheet = xlsx(sheet_rows(["Spare parts of the crane"], ["Part", "Torque"], *bearings))
+    rows = [("Part", "Torque (Nm)"), *((f"Sprocket {number}", f"{number}0") for number in range(1, 200))]
+    lines = "".join(
+        f"<w:tr><w:tc>{paragraph(part)}</w:tc><w:tc>{paragraph(torque)}</w:tc></w:tr>"
+        for part, torque in rows
+    )
+    caption = '<w:tblPr><w:tblCaption w:val="Torques"/></w:tblPr>'
+    settings = with_endpoint(sqlite_settings, fake_model, model_name=SLOW)
+    async with running_server(settings) as server, server.client() as client:
+        datasource = await make_datasource(client, "file", embedding={"model": BUNDLED})
+        await upload(client, datasource, "parts.xlsx", sheet)
+        await upload(client, datasource, "manual.docx", docx(f"<w:tbl>{caption}{lines}</w:tbl>"))
+        await assert_tables_found(client, datasource)
+        await change_model(client, datasource, SLOW)
+        await until_model(client, datasource, SLOW)
+        await assert_tables_found(client, datasource)
