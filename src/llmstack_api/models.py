@@ -300,6 +300,10 @@ class Entry(Worked, Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     """Digest of the content and metadata as they were sent."""
     mime_type: Mapped[str | None] = mapped_column(String(200))
+    wanted_encoding: Mapped[str | None] = mapped_column(String(40))
+    """What its owner says that its text is in."""
+    encoding: Mapped[dict[str, Any] | None]
+    """What its text was read in: `name`, and whether that was `guessed`."""
     size: Mapped[int] = mapped_column(default=0)
     """Bytes of its text, as UTF-8."""
     chunks_count: Mapped[int] = mapped_column(default=0)

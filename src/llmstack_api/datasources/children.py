@@ -1,8 +1,9 @@
 """Entries that a sitemap names, and URLs that have not changed."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import work
@@ -28,7 +29,9 @@ def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) ->
     )
     known = {row.source: row.id for row in rows}
     wanted = dict.fromkeys(urls)
-    want_again(session, [known[url] for url in wanted if url in known])
+    kept = [known[url] for url in wanted if url in known]
+    want_again(session, kept)
+    _tell_encoding(session, kept, sitemap.wanted_encoding)
     bury_entries(session, [id_ for url, id_ in known.items() if url not in wanted])
     session.add_all(_child(sitemap, url) for url in wanted if url not in known)
     session.flush()
@@ -46,6 +49,15 @@ def keep_as_it_was(session: Session, entry: Claimed) -> None:
     work.succeed(session, entry, version=entry.live_version)
 
 
+def _tell_encoding(session: Session, ids: Sequence[UUID], encoding: str | None) -> None:
+    """Let pages be read in the encoding that their sitemap says by now, whether or not they have changed."""
+    session.execute(
+        update(Entry)
+        .where(Entry.id.in_(ids), Entry.wanted_encoding.is_distinct_from(encoding))
+        .values(wanted_encoding=encoding, etag=None, last_modified=None)
+    )
+
+
 def _child(sitemap: Claimed, url: str) -> Entry:
     moment = now()
     return Entry(
@@ -57,6 +69,7 @@ def _child(sitemap: Claimed, url: str) -> Entry:
         name=url[:NAME_LENGTH],
         source=url,
         entry_metadata=sitemap.entry_metadata,
+        wanted_encoding=sitemap.wanted_encoding,
         status=EntryStatus.PROCESSING,
         stage=Stage.QUEUED,
         fingerprint=fingerprint("url", url, sitemap.entry_metadata),

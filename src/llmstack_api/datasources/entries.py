@@ -57,13 +57,16 @@ class Given:
     entry_metadata: JsonObject
     text: str | None = None
     upload: File | None = None
+    encoding: str | None = None
+    """What its text is in, if its owner says it."""
 
     def fingerprint(self) -> str:
         """Return the digest of all of it."""
+        told = () if self.encoding is None else (self.encoding,)  # without it, that of before there was one
         if self.upload is not None:
-            names = (self.name, self.upload.name, self.upload.media_type)
+            names = (self.name, self.upload.name, self.upload.media_type, *told)
             return fingerprint(self.kind, self.upload.data, self.entry_metadata, *names)
-        return fingerprint(self.kind, self.text or self.source, self.entry_metadata, self.name)
+        return fingerprint(self.kind, self.text or self.source, self.entry_metadata, self.name, *told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ def add_entry(
         "name": given.name,
         "source": given.source,
         "entry_metadata": given.entry_metadata,
+        "wanted_encoding": given.encoding,
         "status": EntryStatus.PROCESSING,
         "stage": Stage.QUEUED,
         "fingerprint": digest,
@@ -162,6 +166,7 @@ def put_entry(
             name=given.name,
             source=given.source,
             entry_metadata=given.entry_metadata,
+            wanted_encoding=given.encoding,
             kind=entry.kind if entry.kind == SITEMAP else given.kind,
             fingerprint=digest,
             etag=None,

@@ -16,7 +16,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from llmstack_api.datasources import entries, examples, service
 from llmstack_api.datasources.entries import Given, Selection, listed_metadata, wrong_kind
 from llmstack_api.datasources.following import EntryPlace, follow, wait_for
-from llmstack_api.datasources.schemas import EntryErrorOut, EntryIn, EntryOut, TextContentOut
+from llmstack_api.datasources.schemas import EncodingOut, EntryErrorOut, EntryIn, EntryOut, TextContentOut
 from llmstack_api.datasources.uploads import parse_form, read_file
 from llmstack_api.datasources.waking import wake
 from llmstack_api.engine.ports import Json
@@ -448,13 +448,20 @@ def _decoded(resources: Resources, body: EntryIn) -> Given:
     if data.url is not None:
         check_entry_url(data.url, resources.egress)
         name = data.name or data.url[:NAME_LENGTH]
-        return Given(kind="url", name=name, source=data.url, entry_metadata=metadata)
+        return Given(kind="url", name=name, source=data.url, entry_metadata=metadata, encoding=data.encoding)
     if data.file is not None:
         upload = read_file(data.file)
         name = data.name or upload.name or "file"
         return Given(
-            kind="file", name=name, source=upload.name or name, entry_metadata=metadata, upload=upload
+            kind="file",
+            name=name,
+            source=upload.name or name,
+            entry_metadata=metadata,
+            upload=upload,
+            encoding=data.encoding,
         )
+    if data.encoding is not None:
+        raise invalid("entry_data.encoding", "is for a file or a url; the text of content is sent as Unicode")
     text = data.content or ""
     if not text.strip():
         raise invalid("entry_data.content", "there is no text in it")
@@ -484,6 +491,7 @@ def entry_out(entry: Entry) -> EntryOut:
         entry_metadata=entry.entry_metadata,
         source=entry.source,
         mime_type=entry.mime_type,
+        encoding=EncodingOut(**entry.encoding) if entry.encoding else None,
         size=entry.size,
         chunks_count=entry.chunks_count,
         created_at=entry.created_at,

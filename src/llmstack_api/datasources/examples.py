@@ -33,6 +33,7 @@ ENTRY: JsonObject = {
     "entry_metadata": {"lang": "en", "year": 2024},
     "source": "sessions.md",
     "mime_type": None,
+    "encoding": None,
     "size": 57,
     "chunks_count": 0,
     "created_at": _TIME,
@@ -43,6 +44,7 @@ READY_ENTRY: JsonObject = ENTRY | {
     "status": "READY",
     "stage": None,
     "mime_type": "text/markdown",
+    "encoding": {"name": "utf-8", "guessed": False},
     "chunks_count": 1,
     "updated_at": _LATER,
 }
@@ -119,6 +121,7 @@ _ENTRY_FORM: JsonObject = {
         "name": {"type": "string", "maxLength": 200},
         "content": {"type": "string"},
         "url": {"type": "string"},
+        "encoding": {"type": "string", "maxLength": 40},
         "entry_metadata": {"type": "string", "description": "A JSON object."},
     },
     "additionalProperties": False,

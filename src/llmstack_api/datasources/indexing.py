@@ -1,7 +1,7 @@
 """From documents to searchable chunks: chunk, embed, store, and only then say READY."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import compress
 from operator import not_
@@ -211,6 +211,7 @@ def _shown(item: Stored, moment: datetime) -> dict[str, Any]:
         "name": ready.name or entry.name,
         "live_version": entry.version,
         "mime_type": ready.document.mime_type,
+        "encoding": asdict(encoding) if (encoding := ready.document.encoding) else None,
         "size": len(ready.document.text.encode()),
         "chunks_count": len(item.chunks),
         "etag": ready.etag,

@@ -199,7 +199,10 @@ class Ingestion:
             return Ready(entry=entry, document=document, content_version=version, keep_text=False)
         await self._at(entry, Stage.EXTRACT)
         document = await self._extractor.extract(
-            content.data or b"", file_name=content.file_name, media_type=content.media_type
+            content.data or b"",
+            file_name=content.file_name,
+            media_type=content.media_type,
+            encoding=entry.wanted_encoding,
         )
         await self._at(entry, Stage.INDEX)
         return Ready(entry=entry, document=document, content_version=version)
@@ -226,9 +229,10 @@ class Ingestion:
         document = await self._extractor.extract(
             fetched.data,
             file_name=fetched.file_name,
-            media_type=fetched.media_type,
+            media_type=fetched.content_type,
             url=fetched.url,
             main_text=_is_html(fetched),
+            encoding=entry.wanted_encoding,
         )
         await self._at(entry, Stage.INDEX)
         title = " ".join((document.title or "").split())[:NAME_LENGTH]

@@ -26,6 +26,7 @@ from llmstack_api.datasources.service import Counted
 from llmstack_api.datasources.types import TYPES, DatasourceType, Kind
 from llmstack_api.datasources.waking import wake
 from llmstack_api.engine.ports import JsonObject
+from llmstack_api.ingest.reading.labels import MAX_LABEL
 from llmstack_api.models import Datasource
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.filter_tree import parse_filters
@@ -61,6 +62,7 @@ async def list_datasource_types() -> list[DatasourceTypeOut]:
 
 
 def _entry_schema(takes: tuple[Kind, ...]) -> JsonObject:
+    encoding = {"encoding": {"type": "string", "maxLength": MAX_LABEL, "examples": ["windows-1252", "gbk"]}}
     descriptions = {
         "content": {"type": "string", "minLength": 1},
         "url": {"type": "string", "format": "uri", "maxLength": 2048},
@@ -75,6 +77,7 @@ def _entry_schema(takes: tuple[Kind, ...]) -> JsonObject:
         "properties": {
             "name": {"type": "string", "minLength": 1, "maxLength": 200},
             **{kind: descriptions[kind] for kind in takes},
+            **(encoding if {"url", "file"} & set(takes) else {}),
         },
         "additionalProperties": False,
         "oneOf": [{"required": [kind]} for kind in takes],

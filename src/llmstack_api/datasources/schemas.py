@@ -19,6 +19,7 @@ from llmstack_api.datasources.types import DatasourceType
 from llmstack_api.engine.definition import NAME
 from llmstack_api.engine.ports import File, Json, JsonObject
 from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, MAX_SIZE, MIN_SIZE
+from llmstack_api.ingest.reading.labels import MAX_LABEL, find_label
 from llmstack_api.models import NAME_LENGTH, EntryStatus, Stage
 from llmstack_api.vectors.filter_rules import is_key
 from llmstack_api.vectors.index import Mode
@@ -208,6 +209,15 @@ def _text_or_file(value: object) -> object:
     return value
 
 
+def _known_encoding(value: str | None) -> str | None:
+    if not value or not value.strip():
+        return None
+    label = find_label(value)
+    if label is None:
+        raise ValueError(f"there is no encoding of text called {value[:MAX_LABEL]!r}")
+    return label.name
+
+
 class EntryData(RequestModel):
     """What an entry is made of: a name, and one of `content`, `url` and `file`."""
 
@@ -230,6 +240,10 @@ class EntryData(RequestModel):
             }
         ),
     ] = None
+    encoding: Annotated[
+        str | None, AfterValidator(_known_encoding), Field(examples=["windows-1252"], max_length=MAX_LABEL)
+    ] = None
+    """What the text of a file or page is in, as `gbk` or `koi8-r`, whatever itself says; by default it is found out."""
 
 
 class EntryIn(RequestModel):
@@ -248,6 +262,15 @@ class EntryErrorOut(_Out):
     message: str
 
 
+class EncodingOut(_Out):
+    """Which encoding a text was read in."""
+
+    name: str
+    """Such as `utf-8` or `windows-1252`."""
+    guessed: bool
+    """Whether it is a guess by the letters, since nothing names it; `entry_data.encoding` corrects a wrong one."""
+
+
 class EntryOut(_Out):
     """One text, URL or file of a datasource."""
 
@@ -264,6 +287,8 @@ class EntryOut(_Out):
     entry_metadata: dict[str, Any]
     source: str
     mime_type: str | None
+    encoding: EncodingOut | None
+    """Null until it was read, and for what is no file of text: texts sent as `content`, PDF, DOCX."""
     size: int
     """Bytes of its text, as UTF-8."""
     chunks_count: int

@@ -29,7 +29,7 @@ def _decoded(value: str) -> File:
 
 
 def parse_form(content_type: str, body: bytes) -> JsonObject:
-    """Read a form into the shape of the JSON body: parts `file`, `name`, `content`, `url`, `entry_metadata`.
+    """Read a form into the shape of the JSON body: parts such as `file` and `entry_metadata`.
 
     Raises:
         MalformedRequestError: it is no form.
@@ -46,7 +46,7 @@ def parse_form(content_type: str, body: bytes) -> JsonObject:
             if not isinstance(given, dict):
                 raise invalid("entry_data", "must be a JSON object")
             entry_data.update(given)  # pyright: ignore[reportUnknownArgumentType] # JSON
-        elif name in {"name", "content", "url"}:
+        elif name in {"name", "content", "url", "encoding"}:
             entry_data[name] = part.text(f"entry_data.{name}")
         elif name == "file":
             if data or part.file.name:  # else the file field of a form in which none was chosen
@@ -54,6 +54,6 @@ def parse_form(content_type: str, body: bytes) -> JsonObject:
         else:
             raise invalid(
                 shown_name(name),
-                "unknown part; known are file, name, content, url, entry_data, entry_metadata",
+                "unknown part; known are file, name, content, url, encoding, entry_data, entry_metadata",
             )
     return wanted

@@ -39,6 +39,7 @@ class Claimed:
     name: str
     source: str
     entry_metadata: JsonObject
+    wanted_encoding: str | None
     etag: str | None
     last_modified: str | None
     size: int
@@ -134,6 +135,7 @@ _CLAIM: Final = (
         Entry.name,
         Entry.source,
         Entry.entry_metadata,
+        Entry.wanted_encoding,
         Entry.etag,
         Entry.last_modified,
         Entry.size,

@@ -39,17 +39,20 @@ class Extractor:
         media_type: str | None,
         url: str | None = None,
         main_text: bool = False,
+        encoding: str | None = None,
     ) -> Document:
         """Read a file of any kind that is known; `main_text` leaves out the menus of a web page.
+
+        `encoding` is what its owner says that text is in, whatever the file itself says.
 
         Waiting for a turn is not counted against the time-out. A cancelled call ends at once.
 
         Raises:
             ExtractError: it cannot be read; `code` is `empty-file`, `no-text`, `unsupported-type`, `encrypted`,
-                `corrupt`, `too-large`, `timeout` or `out-of-memory`.
+                `corrupt`, `wrong-encoding`, `too-large`, `timeout` or `out-of-memory`.
             UnavailableError: this process is stopping, or the machine does not let another one start.
         """
-        source = Source(data, file_name, media_type, url, main_text)
+        source = Source(data, file_name, media_type, url, main_text, encoding)
         document = read_small(source)
         if document is not None:
             return document

@@ -61,6 +61,13 @@ class Fetched:
     etag: str | None = None
     last_modified: str | None = None
 
+    @property
+    def content_type(self) -> str | None:
+        """Media type with the charset, if the server names one."""
+        if self.charset is None:
+            return self.media_type
+        return f"{self.media_type or 'text/plain'}; charset={self.charset}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:

@@ -64,7 +64,7 @@ class Texts:
                 document = await self._extractor.extract(
                     fetched.data,
                     file_name=fetched.file_name,
-                    media_type=_media_type(fetched.media_type, fetched.charset),
+                    media_type=fetched.content_type,
                     url=fetched.url,
                     main_text=fetched.media_type in _WEB_PAGES,
                 )
@@ -135,10 +135,6 @@ async def open_texts(settings: Settings, egress: Egress) -> AsyncGenerator[Texts
         ) as extractor,
     ):
         yield Texts(fetcher, extractor, BundledEmbedder())
-
-
-def _media_type(kind: str | None, charset: str | None) -> str | None:
-    return f"{kind}; charset={charset}" if kind and charset else kind
 
 
 def _extracted(document: Document) -> ExtractedText:

@@ -7,10 +7,10 @@ from typing import cast
 
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.archive import Package
+from llmstack_api.ingest.reading.decoding import Decoded, decode, decode_plainly
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.kind import FileKind, is_zip, recognise_binary, recognise_text
 from llmstack_api.ingest.reading.source import Source
-from llmstack_api.ingest.reading.text import decode, decode_plainly
 
 SMALL = 262_144
 SMALL_JSON = 65_536
@@ -57,8 +57,7 @@ def find_reader(source: Source) -> Callable[[], Document]:
     kind = recognise_binary(source)
     if kind is not None:
         return _reader(File(source, kind))
-    text = decode(source)
-    return _reader(File(source, recognise_text(source, text), text=text))
+    return _reader(_text_file(source, decode(source)))
 
 
 def read_small(source: Source) -> Document | None:
@@ -69,11 +68,16 @@ def read_small(source: Source) -> Document | None:
     """
     if len(source.data) > SMALL or is_zip(source.data) or recognise_binary(source) is not None:
         return None
-    text = decode_plainly(source.data)
-    if text is None:
+    decoded = decode_plainly(source)
+    if decoded is None:
         return None
-    kind = recognise_text(source, text)
-    return _reader(File(source, kind, text=text))() if len(source.data) <= _AT_ONCE.get(kind, 0) else None
+    file = _text_file(source, decoded)
+    return _reader(file)() if len(source.data) <= _AT_ONCE.get(file.kind, 0) else None
+
+
+def _text_file(source: Source, decoded: Decoded) -> File:
+    kind = recognise_text(source, decoded.text)
+    return File(source, kind, text=decoded.text, encoding=decoded.encoding)
 
 
 def _reader(file: File) -> Callable[[], Document]:

@@ -7,10 +7,10 @@ from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading import html_page
 from llmstack_api.ingest.reading.archive import Package, damaged
+from llmstack_api.ingest.reading.decoding import decode
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.source import Source
-from llmstack_api.ingest.reading.text import decode
 from llmstack_api.ingest.reading.xml_tree import local, parse, parse_html
 
 _CHAPTERS = {"application/xhtml+xml", "text/html", "application/x-dtbook+xml"}
@@ -48,7 +48,7 @@ def read(file: File) -> Document:
     draft = Draft()
     for item in spine:
         if item in items:
-            text = decode(Source(package.read(items[item]), media_type="application/xhtml+xml"))
+            text = decode(Source(package.read(items[item]), media_type="application/xhtml+xml")).text
             if text.strip():
                 html_page.write(draft, parse_html(text))
     return draft.finish(file.kind.value, title=title)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llmstack_api.ingest.document import Encoding
 from llmstack_api.ingest.reading.archive import Package
 from llmstack_api.ingest.reading.kind import FileKind
 from llmstack_api.ingest.reading.source import Source
@@ -15,6 +16,8 @@ class File:
     kind: FileKind
     text: str = ""
     """Decoded, where the kind is text."""
+    encoding: Encoding | None = None
+    """What the text was decoded by."""
     package: Package | None = None
     """Opened, where the kind is a ZIP archive."""
 

@@ -31,6 +31,7 @@ def pack_request(source: Source, limits: Limits) -> bytes:
             "media_type": _sendable(source.media_type),
             "url": _sendable(source.url),
             "main_text": source.main_text,
+            "encoding": source.encoding,
             "memory": limits.memory,
             "seconds": limits.seconds,
         }
@@ -41,7 +42,14 @@ def pack_request(source: Source, limits: Limits) -> bytes:
 def unpack_request(head: bytes, data: bytes) -> tuple[Source, Limits]:
     """Read a request."""
     fields: dict[str, Any] = orjson.loads(head)
-    source = Source(data, fields["file_name"], fields["media_type"], fields["url"], fields["main_text"])
+    source = Source(
+        data,
+        file_name=fields["file_name"],
+        media_type=fields["media_type"],
+        url=fields["url"],
+        main_text=fields["main_text"],
+        encoding=fields["encoding"],
+    )
     return source, Limits(fields["memory"], fields["seconds"])
 
 

@@ -83,7 +83,7 @@ def read(file: File) -> Document:
     draft = Draft()
     main = _main_text(root, source.url) if source.main_text else None
     write(draft, main if main is not None else root)
-    return draft.finish(file.kind.value, title=title)
+    return draft.finish(file.kind.value, title=title, encoding=file.encoding)
 
 
 def find_title(root: Node) -> str | None:

@@ -26,11 +26,11 @@ def read(file: File) -> Document:
             raise ExtractError(f"The file is not valid JSON: {_reason(error)}.", code="corrupt") from None
         draft = Draft()
         draft.block(file.text)
-        return draft.finish(FileKind.TEXT.value)
+        return draft.finish(FileKind.TEXT.value, encoding=file.encoding)
     draft = Draft()
     for record in records:
         draft.block("\n".join(_lines(record)), passage=len(records) > 1)
-    return draft.finish(kind.value)
+    return draft.finish(kind.value, encoding=file.encoding)
 
 
 def _reason(error: Exception) -> str:

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias, cast
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading import html_page
+from llmstack_api.ingest.reading.decoding import decode
 from llmstack_api.ingest.reading.draft import Draft, clean
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.mail_alternatives import is_stub
 from llmstack_api.ingest.reading.mail_calendar import read_calendar
 from llmstack_api.ingest.reading.mail_flow import unflow
 from llmstack_api.ingest.reading.source import Source
-from llmstack_api.ingest.reading.text import decode
 from llmstack_api.ingest.reading.xml_tree import parse_html
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
@@ -146,7 +146,7 @@ def _payload(part: Mail) -> bytes:
 def _text(part: Mail) -> str:
     """Decode a part; one whose lines were broken for the way gets its paragraphs back."""
     charset = part.get_content_charset()
-    text = decode(Source(_payload(part), media_type=f"text/plain; charset={charset}" if charset else None))
+    text = decode(Source(_payload(part), media_type=f"text/plain; charset={charset}" if charset else None)).text
     if part.get_content_subtype() == "plain" and _parameter(part, "format") == "flowed":
         text = unflow(clean(text), delete_space=_parameter(part, "delsp") == "yes")
     return text

@@ -14,6 +14,8 @@ class Source:
     url: str | None = None
     main_text: bool = False
     """Whether only the main text of a web page is wanted, without its menus."""
+    encoding: str | None = None
+    """What its owner says that it is in, if it is text; nothing else is asked then."""
 
     @property
     def suffix(self) -> str:

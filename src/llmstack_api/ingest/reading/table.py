@@ -32,7 +32,7 @@ def read(file: File) -> Document:
         write_rows(draft, _lines(rows(text, delimiter=delimiter)))
     except csv.Error as error:
         raise ExtractError(f"The table cannot be read: {error}.", code="corrupt") from None
-    return draft.finish(file.kind.value)
+    return draft.finish(file.kind.value, encoding=file.encoding)
 
 
 def rows(text: str, *, delimiter: str) -> Iterator[list[str]]:

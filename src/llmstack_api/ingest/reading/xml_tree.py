@@ -99,7 +99,7 @@ def read(file: File) -> Document:
         draft.block(" ".join(piece.split()), gap="\n")
     if draft.is_empty:
         draft.block(text)
-    return draft.finish(file.kind.value)
+    return draft.finish(file.kind.value, encoding=file.encoding)
 
 
 def parse(data: bytes) -> Node:
