@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from llmstack_api.db import Base, UTCDateTime
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The migration that this code needs; the newest in `migrations/versions`."""
 
 NAME_LENGTH = 200

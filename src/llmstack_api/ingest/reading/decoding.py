@@ -31,7 +31,7 @@ _HEAD = 4096
 _ALLOWED_CONTROLS = 0.01
 _ALLOWED_FAULTS = 0.002
 _VALID_TO_FAULTY = 8
-_BY_CHANCE = 4
+_BY_CHANCE = 2
 """Bytes that follow others in UTF-8; text in another encoding may hold so few by chance."""
 
 
@@ -160,6 +160,8 @@ def _declared_wide(data: bytes, charset: str | None) -> Decoded | None:
     """Decode UTF-16 and UTF-32 that the sender names, which no other text can be mistaken for."""
     label = find_label(charset or "")
     if label is None or not label.name.startswith(("utf-16", "utf-32")):
+        return None
+    if b"\0" not in data and not _is_faulty(data.decode("utf-8", "replace")):
         return None
     text = data.decode(label.codec, "replace")
     return None if "\0" in text or _is_faulty(text) else Decoded(text, Encoding(label.name, guessed=False))

@@ -56,6 +56,7 @@ _SINGLE: Final = (
     ("cp862", "cp862", 4.0, ("he",)),
     ("cp865", "cp865", 6.0, ("da", "no")),
     ("cp866", "cp866", 2.0, ("be", "bg", "ru", "uk")),
+    ("cp1125", "cp1125", 4.0, ("uk",)),
     ("macintosh", "mac_roman", 4.0, _WESTERN),
     ("x-mac-cyrillic", "mac_cyrillic", 4.0, _CYRILLIC),
     ("x-mac-ce", "mac_latin2", 6.0, _CENTRAL),
