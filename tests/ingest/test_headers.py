@@ -63,6 +63,7 @@ def test_a_file_name_is_read_and_made_harmless(header: str | None, name: str | N
         ("image/svg+xml", "image/svg+xml", None),
         ("text/html, text/plain", None, None),
         ("nonsense; charset=utf-8", None, "utf-8"),
+        ("text/html; charset=x-sjis", "text/html", "cp932"),
         ("text/html; charset=nothing-known", "text/html", None),
         ("text/html; charset=rot13", "text/html", None),
         ("text/html; charset=zip", "text/html", None),

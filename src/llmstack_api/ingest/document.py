@@ -33,9 +33,9 @@ class Encoding:
     """Which encoding a text was read in."""
 
     name: str
-    """As the IANA registry or Python knows it, such as `windows-1252`."""
+    """As the web or Python calls it, such as `windows-1252`; see `reading.labels`."""
     guessed: bool
-    """Whether neither the file nor its sender named it."""
+    """Whether nobody named it and no mark or valid UTF-8 shows it, so that only its letters speak for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

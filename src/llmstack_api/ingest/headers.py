@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from llmstack_api.ingest.reading.labels import find_label
+
 MAX_FILE_NAME: Final = 200
 """Characters of a file name that are kept, its extension among them."""
 
@@ -42,7 +44,8 @@ def charset_of(content_type: str | None) -> str | None:
             return None
         "a".encode(name)
     except (LookupError, ValueError):
-        return None
+        label = find_label(name)  # pages have spellings that Python has not
+        return label.codec if label else None
     return name.lower()
 
 
