@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from llmstack_api.db import Base, UTCDateTime
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The migration that this code needs; the newest in `migrations/versions`."""
 
 NAME_LENGTH = 200
@@ -216,6 +216,8 @@ class Work(StrEnum):
 
     INGEST = "ingest"
     """Of an entry: make its content searchable."""
+    REREAD = "reread"
+    """Of an entry: the same for what was read before, after what its account waits for."""
     PURGE = "purge"
     """Of either: remove its vectors and content, then the row."""
     REEMBED = "reembed"
@@ -326,6 +328,8 @@ class Entry(Worked, Base):
         ),
         Index(
             "ix_entries_work",
+            "work",
+            "account_id",
             "due_at",
             sqlite_where=text("work IS NOT NULL"),
             postgresql_where=text("work IS NOT NULL"),

@@ -10,7 +10,7 @@ from uuid import UUID
 import anyio
 import structlog
 
-from llmstack_api.datasources import purging, reembedding, work
+from llmstack_api.datasources import due, purging, reembedding, work
 from llmstack_api.datasources.folders import check_collections, check_folders
 from llmstack_api.datasources.ingestion import RELEASE_TIMEOUT, Ingestion
 from llmstack_api.datasources.lost import check_points, have_points
@@ -149,7 +149,7 @@ class Worker:
         db = self._resources.db
         if await db.read(refreshes_due):
             await db.write(want_refreshes)
-        jobs = await db.read(work.due, before=now() - OVERDUE, without_models=self._ingestion.models_away)
+        jobs = await db.read(due.list_due, before=now() - OVERDUE, without_models=self._ingestion.models_away)
         if jobs and await self._works_here():
             await self._resources.jobs.wake(jobs)
 

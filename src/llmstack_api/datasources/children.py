@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import work
@@ -17,31 +17,42 @@ from llmstack_api.models import NAME_LENGTH, Entry, EntryStatus, Stage, Work, ne
 def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) -> list[Job]:
     """Make an entry of each page that the sitemap names anew, and delete those that it names no longer.
 
-    Pages that it named before are fetched again. The sitemap's own entry is READY with this.
+    Pages that it named before are fetched again, but for those that wait to be, or have been since the sitemap was
+    to be read. The sitemap's own entry is READY with this.
     """
     if not all(work.held(session, [sitemap])):
         return []
+    asked = session.scalar(select(Entry.updated_at).where(Entry.id == sitemap.id))
     rows = session.execute(
-        select(Entry.source, Entry.id)
+        select(
+            Entry.source,
+            Entry.id,
+            Entry.wanted_encoding,
+            or_(Entry.work.is_not(None), Entry.updated_at >= asked).label("fresh"),
+        )
         .where(Entry.parent_id == sitemap.id, Entry.deleted_at.is_(None))
         .order_by(Entry.id)
         .with_for_update()
-    )
+    ).all()
     known = {row.source: row.id for row in rows}
     wanted = dict.fromkeys(urls)
-    kept = [known[url] for url in wanted if url in known]
-    want_again(session, kept)
-    _tell_encoding(session, kept, sitemap.wanted_encoding)
+    kept = [row for row in rows if row.source in wanted]
+    again = [row.id for row in kept if not row.fresh or row.wanted_encoding != sitemap.wanted_encoding]
+    want_again(session, Entry.id.in_(again), work=Work(sitemap.work))
+    _tell_encoding(session, [row.id for row in kept], sitemap.wanted_encoding)
     bury_entries(session, [id_ for url, id_ in known.items() if url not in wanted])
     session.add_all(_child(sitemap, url) for url in wanted if url not in known)
     session.flush()
     work.succeed(session, sitemap, live_version=sitemap.version)
     made = session.execute(
-        select(Entry.id, Entry.account_id, Entry.version).where(
+        select(Entry.id, Entry.account_id, Entry.version, Entry.work).where(
             Entry.parent_id == sitemap.id, Entry.work.is_not(None)
         )
     )
-    return [Job(JobKind.ENTRY, id_, account, version) for id_, account, version in made]
+    return [
+        Job(JobKind.ENTRY, id_, account, version, later=work == Work.REREAD)
+        for id_, account, version, work in made
+    ]
 
 
 def keep_as_it_was(session: Session, entry: Claimed) -> None:

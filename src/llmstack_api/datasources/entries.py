@@ -158,7 +158,7 @@ def put_entry(
         return made, 201
     if entry.fingerprint == digest and entry.status != EntryStatus.FAILED:
         return entry, 200
-    want_again(session, [entry.id])
+    want_again(session, Entry.id == entry.id)
     session.execute(
         update(Entry)
         .where(Entry.id == entry.id)
@@ -244,7 +244,7 @@ def resync_entry(
 ) -> tuple[Entry, list[Job]]:
     """Have an entry fetched or read again."""
     entry = find_entry(session, account_id=account_id, datasource_id=datasource_id, entry_id=entry_id)
-    want_again(session, [entry.id])
+    want_again(session, Entry.id == entry.id)
     session.refresh(entry)
     return entry, [job_of(entry)]
 

@@ -63,6 +63,8 @@ TEXT_CONTENT: JsonObject = {
     "metadata": {key: value for key, value in _METADATA.items() if key != "heading"},
 }
 
+RESYNC: JsonObject = {"entries": 42}
+
 SEARCH: JsonObject = {
     "results": [
         {

@@ -20,7 +20,7 @@ from llmstack_api.db import upsert
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.ingest.chunk import chunk
 from llmstack_api.ingest.document import Chunk, Document
-from llmstack_api.models import Datasource, Entry, EntryContent, EntryStatus, Stage, Work, now
+from llmstack_api.models import Datasource, Entry, EntryContent, EntryStatus, Stage, now
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.index import Space, generation
 from llmstack_api.vectors.store import Point
@@ -222,7 +222,7 @@ def _shown(item: Stored, moment: datetime) -> dict[str, Any]:
         # what replaces something is done when the old points are gone
         "status": EntryStatus.PROCESSING if replaces else EntryStatus.READY,
         "stage": Stage.INDEX if replaces else None,
-        "work": Work.INGEST if replaces else None,
+        "work": entry.work if replaces else None,
         "token": entry.token if replaces else None,
         "lease_until": moment + work.LEASE if replaces else None,
         "attempts": 0,

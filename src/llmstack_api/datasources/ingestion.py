@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Concatenate, Final, ParamSpec, TypeVar
 from uuid import UUID
@@ -40,6 +40,7 @@ from llmstack_api.ingest.extract import Extractor
 from llmstack_api.ingest.fetch import Fetched, Fetcher, NotModified
 from llmstack_api.ingest.sitemap import collect
 from llmstack_api.jobs.coalescing import Coalescer
+from llmstack_api.jobs.lines import FairSlots
 from llmstack_api.models import NAME_LENGTH, EntryContent, Stage, Work
 from llmstack_api.resources import Resources
 
@@ -78,7 +79,7 @@ class Ingestion:
         self._fetcher = fetcher
         self._extractor = extractor
         self._held: Counter[UUID] = Counter()
-        self._large = asyncio.Semaphore(LARGE_HELD)
+        self._large = FairSlots(LARGE_HELD)
         self._away_until = 0.0
         self._models_away: dict[str, float] = {}
         self._claim = Coalescer(self._claim_all, most=4 * BATCH, rest=CLAIM_REST, together=_AWAY)
@@ -166,8 +167,12 @@ class Ingestion:
         elif entry.kind == "url":
             await self._ingest_url(entry)
         else:
-            async with self._large:
+            async with self._room(entry):
                 await self._index(await self._read(entry))
+
+    def _room(self, entry: Claimed) -> AbstractAsyncContextManager[None]:
+        """Have room for a large entry in the block, when it is its account's turn."""
+        return self._large.slot(entry.account_id, later=entry.work == Work.REREAD)
 
     async def _index(self, ready: Ready) -> None:
         entry = ready.entry
@@ -221,7 +226,7 @@ class Ingestion:
             if isinstance(fetched, NotModified):
                 await self._resources.db.write(children.keep_as_it_was, entry)
                 return
-            async with self._large:
+            async with self._room(entry):
                 await self._index(await self._extracted(entry, fetched))
 
     async def _extracted(self, entry: Claimed, fetched: Fetched) -> Ready:

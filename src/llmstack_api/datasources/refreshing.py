@@ -6,7 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from llmstack_api.datasources.transitions import want_again
-from llmstack_api.models import Entry, now
+from llmstack_api.models import Entry, Work, now
 
 AT_ONCE: Final = 200
 
@@ -19,7 +19,7 @@ def refreshes_due(session: Session) -> bool:
 def want_refreshes(session: Session) -> None:
     """Have the entries fetched again whose time has come."""
     due = _due().with_only_columns(Entry.id).limit(AT_ONCE).with_for_update(skip_locked=True)
-    want_again(session, session.scalars(due).all())
+    want_again(session, Entry.id.in_(session.scalars(due).all()), work=Work.REREAD)
 
 
 def _due() -> Select[Entry]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from llmstack_api.auth import Scope
-from llmstack_api.datasources import entry_router, examples, service
+from llmstack_api.datasources import entry_router, examples, resync, service
 from llmstack_api.datasources.schemas import (
     ConfigChanges,
     DatasourceChanges,
@@ -18,6 +18,7 @@ from llmstack_api.datasources.schemas import (
     DatasourceOut,
     DatasourceTypeOut,
     EmbeddingOut,
+    ResyncOut,
     SearchIn,
     SearchOut,
 )
@@ -221,6 +222,30 @@ async def delete_datasource(datasource_uuid: UUID, caller: CallerDep, resources:
         service.delete_datasource, account_id=caller.account_id, datasource_id=datasource_uuid
     )
     await wake(resources, jobs)
+
+
+@router.post(
+    "/datasources/{datasource_uuid}/resync",
+    tags=["Datasources"],
+    summary="Fetch or read all entries again",
+    status_code=202,
+    responses={
+        202: examples.answer(examples.RESYNC, "Every entry will be read again."),
+        **problems(401, 403, 404),
+    },
+)
+async def resync_datasource(datasource_uuid: UUID, caller: CallerDep, resources: ResourcesDep) -> ResyncOut:
+    """Fetch all URLs and sitemaps again, and read all files and texts again with the present settings.
+
+    Each entry is PROCESSING until it is done, and searches find its old content until the new one is complete; entries
+    that FAILED are tried again. URLs are fetched and read even if they have not changed. What is new goes first: texts,
+    files and URLs that are added meanwhile do not wait for this. Called again while it is going on, it only adds the
+    entries that are done already.
+    """
+    count = await resync.resync_datasource(
+        resources, account_id=caller.account_id, datasource_id=datasource_uuid
+    )
+    return ResyncOut(entries=count)
 
 
 @router.post(

@@ -200,6 +200,13 @@ class DatasourceTypeOut(_Out):
     """JSON Schema of `entry_data`."""
 
 
+class ResyncOut(_Out):
+    """How much is read again."""
+
+    entries: int
+    """Entries that are PROCESSING now, each until it has been read again."""
+
+
 # --- entries ---------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ The ORM writes only what it believes to have changed, and would leave a token th
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import case, select, update
+from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
 from llmstack_api.models import Datasource, Entry, EntryStatus, Stage, Work, now
@@ -17,18 +17,21 @@ def lock_entries(session: Session, ids: Sequence[UUID]) -> None:
     session.execute(select(Entry.id).where(Entry.id.in_(ids)).order_by(Entry.id).with_for_update())
 
 
-def want_again(session: Session, ids: Sequence[UUID]) -> None:
-    """Have the content of entries made searchable anew; until then searches find what they found."""
+def want_again(session: Session, which: ColumnElement[bool], *, work: Work = Work.INGEST) -> None:
+    """Have the content of entries made searchable anew; until then searches find what they found.
+
+    `work` is `REREAD` where nobody waits for these entries in particular. What is new to searches stays `INGEST`.
+    """
     moment = now()
     session.execute(
         update(Entry)
-        .where(Entry.id.in_(ids), Entry.deleted_at.is_(None))
+        .where(which, Entry.deleted_at.is_(None))
         .values(
             version=Entry.version + 1,
             status=EntryStatus.PROCESSING,
             stage=Stage.QUEUED,
             error=None,
-            work=Work.INGEST,
+            work=case((Entry.work == Work.INGEST, Work.INGEST), else_=work),
             due_at=moment,
             attempts=0,
             begun=False,

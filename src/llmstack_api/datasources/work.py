@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from llmstack_api.datasources.types import SITEMAP
 from llmstack_api.engine.ports import JsonObject
-from llmstack_api.jobs.queue import Job, JobKind
 from llmstack_api.models import Datasource, Entry, EntryContent, EntryStatus, Stage, Work, now
 
+READING: Final = (Work.INGEST, Work.REREAD)
+"""Work that makes an entry's content searchable."""
 LEASE: Final = timedelta(seconds=12)
 """How long a worker holds a row without a sign of life."""
 MAX_ATTEMPTS: Final = 5
@@ -22,7 +23,6 @@ SMALL: Final = 65_536
 """Characters up to which an entry's text is loaded as it is claimed."""
 SUSPECT: Final = 2
 """Attempts without an end after which an entry is done alone, so that those beside it are not blamed for it."""
-DUE_AT_ONCE: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,41 +59,22 @@ class Claimed:
     """Of the row that the text is from: that of what is read again stays where searches find it meanwhile."""
 
 
-def due(session: Session, *, before: datetime, without_models: Sequence[str] = ()) -> list[Job]:
-    """List rows that want work, that nobody holds and that were due before a time; the oldest first."""
-    datasources = select(Datasource.id, Datasource.account_id, literal(0))
-    entries = select(Entry.id, Entry.account_id, Entry.version)
-    if without_models:
-        entries = entries.join(Datasource, Datasource.id == Entry.datasource_id).where(
-            _can_be_done(without_models)
-        )
-    jobs: list[Job] = []
-    for kind, table, query in (
-        (JobKind.DATASOURCE, Datasource, datasources),
-        (JobKind.ENTRY, Entry, entries),
-    ):
-        wanted = query.where(table.work.is_not(None), table.due_at <= before, _free(table))
-        rows = session.execute(wanted.order_by(table.due_at).limit(DUE_AT_ONCE))
-        jobs += [Job(kind, id_, account, version) for id_, account, version in rows]
-    return jobs
-
-
 def claim(session: Session, ids: Sequence[UUID], *, without_models: Sequence[str] = ()) -> list[Claimed]:
     """Hold those of the entries that want work now, that nobody holds, and whose embedding model is not left out.
 
     What was begun too often without an end is FAILED here, as it ends the process that does it.
     """
     moment, token = now(), uuid4()
-    query = _CLAIM.where(Entry.id.in_(ids), Entry.work.is_not(None), Entry.due_at <= moment, _free(Entry))
+    query = _CLAIM.where(Entry.id.in_(ids), Entry.work.is_not(None), Entry.due_at <= moment, is_free(Entry))
     if without_models:
-        query = query.where(_can_be_done(without_models))
+        query = query.where(can_be_done(without_models))
     rows = session.execute(query).mappings()
     claimed: list[Claimed] = []
     for row in rows:
         values = dict(row)
         stage = values.pop("stage")
         entry = Claimed(**values, token=token)
-        if entry.attempts >= MAX_ATTEMPTS and entry.work == Work.INGEST:
+        if entry.attempts >= MAX_ATTEMPTS and entry.work != Work.PURGE:
             _give_up(session, entry, stage)
         else:
             claimed.append(entry)
@@ -174,7 +155,7 @@ def claim_datasource(session: Session, datasource_id: UUID) -> tuple[Datasource,
             Datasource.id == datasource_id,
             Datasource.work.is_not(None),
             Datasource.due_at <= moment,
-            _free(Datasource),
+            is_free(Datasource),
         )
         .with_for_update(skip_locked=True)
     )
@@ -274,7 +255,7 @@ def held(session: Session, entries: Sequence[Claimed]) -> list[bool]:
         select(Entry.id, Entry.token)
         .where(
             Entry.id.in_([entry.id for entry in entries]),
-            Entry.work == Work.INGEST,
+            Entry.work.in_(READING),
             Entry.deleted_at.is_(None),
         )
         .order_by(Entry.id)
@@ -330,9 +311,11 @@ def _failure(stage: str | None, code: str, message: str) -> JsonObject:
     return {"stage": stage or Stage.QUEUED, "code": code, "message": message}
 
 
-def _can_be_done(without_models: Sequence[str]) -> ColumnElement[bool]:
+def can_be_done(without_models: Sequence[str]) -> ColumnElement[bool]:
+    """Select what needs none of the embedding models; a deletion needs none at all."""
     return or_(Entry.work == Work.PURGE, Datasource.embedding_model.not_in(without_models))
 
 
-def _free(table: type[Entry] | type[Datasource]) -> ColumnElement[bool]:
+def is_free(table: type[Entry] | type[Datasource]) -> ColumnElement[bool]:
+    """Select the rows that nobody holds."""
     return or_(table.lease_until.is_(None), table.lease_until < now())

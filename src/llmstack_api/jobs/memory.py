@@ -1,7 +1,7 @@
 """Wake-ups inside one process, for a database that no other process works on."""
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from llmstack_api.jobs.handling import cancel_and_wait, handle, share_of
+from llmstack_api.jobs.lines import Line
 from llmstack_api.jobs.queue import Handler, Job, JobKind
 
 log = structlog.get_logger(__name__)
@@ -17,7 +18,7 @@ log = structlog.get_logger(__name__)
 CAPACITY = 100_000
 
 _Key = tuple[JobKind, UUID, int]
-_Tenants = OrderedDict[UUID, deque[Job]]
+_Tenants = OrderedDict[UUID, Line[Job]]
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class MemoryJobQueue:
                 self._overflow()
                 break
             self._known.add(key)
-            self._queue_of(job.tenant).append(job)
+            self._queue_of(job.tenant).append(job, later=job.later)
             self._queued += 1
         self._start()
 
@@ -116,18 +117,18 @@ class MemoryJobQueue:
         if (queue := self._waiting.pop(tenant, None)) is not None:
             self._ready[tenant] = queue
         if shift.ending and task.cancelled():
-            self._queue_of(tenant).appendleft(job)
+            self._queue_of(tenant).appendleft(job, later=job.later)
             self._queued += 1
         else:
             self._known.discard((job.kind, job.id, job.version))
         self._start()
 
-    def _queue_of(self, tenant: UUID) -> deque[Job]:
+    def _queue_of(self, tenant: UUID) -> Line[Job]:
         queue = self._ready.get(tenant)
         if queue is None:
             queue = self._waiting.get(tenant)
         if queue is None:
-            queue = deque[Job]()
+            queue = Line[Job]()
             full = self._shift is not None and self._running.get(tenant, 0) >= self._shift.share
             (self._waiting if full else self._ready)[tenant] = queue
         return queue

@@ -1,7 +1,7 @@
 """The port of the job engine."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -23,6 +23,8 @@ class Job:
     tenant: UUID
     version: int = 0
     """Content version of the row; a wake-up for another version is another wake-up."""
+    later: bool = field(default=False, compare=False)
+    """Whether it comes after what else the account has queued."""
 
 
 Handler = Callable[[Job], Awaitable[None]]
@@ -44,7 +46,8 @@ class JobQueue(Protocol):
     async def work(self, handler: Handler, *, concurrency: int) -> None:
         """Run the handler for each wake-up, at most `concurrency` at once, until cancelled.
 
-        One account's many wake-ups do not hold up another account's few. Survives the engine going away.
+        One account's many wake-ups do not hold up another account's few, and those that may come `later` do not hold
+        up the others of their account. Survives the engine going away.
         When cancelled, running handlers are cancelled too and their wake-ups are not lost to other workers.
         """
         ...

@@ -2,7 +2,8 @@
 
 pgqueuer hands out jobs by priority, then by age. The priority of an account's job is one less than that of its
 last queued job; where it has none queued, it is the best that is queued at all. So the first job of an account
-that comes late goes ahead of the hundreds that another queued before, and no job waits for ever.
+that comes late goes ahead of the hundreds that another queued before, and no job waits for ever. An account's jobs
+that may come later stand in a line of their own, so they do not hold up its other ones.
 """
 
 from collections.abc import Sequence
@@ -46,22 +47,22 @@ SELECT
 async def send(connection: AsyncConnection, jobs: Sequence[Job]) -> None:
     """Queue the jobs that are neither queued nor running; one statement at least, two at most."""
     by_key = {_dedupe_key(job): job for job in jobs}
-    tenants = list({str(job.tenant) for job in jobs})
-    state = (await connection.exec_driver_sql(_STATE, (list(by_key), tenants))).one()
+    lines = list({_line(job) for job in jobs})
+    state = (await connection.exec_driver_sql(_STATE, (list(by_key), lines))).one()
     for key in state.known:
         by_key.pop(key, None)
     if not by_key:
         return
     nexts = {
-        tenant: state.best if last is None else min(state.best, last - 1)
-        for tenant, last in zip(tenants, state.lasts, strict=True)
+        line: state.best if last is None else min(state.best, last - 1)
+        for line, last in zip(lines, state.lasts, strict=True)
     }
     rows: list[_Row] = []
     for key, job in by_key.items():
-        tenant = str(job.tenant)
-        header = f'{{"tenant": "{tenant}"}}'
-        rows.append((key, max(_LOWEST, nexts[tenant]), entrypoint(job.tenant), encode(job), header))
-        nexts[tenant] -= 1
+        line = _line(job)
+        header = f'{{"tenant": "{line}"}}'
+        rows.append((key, max(_LOWEST, nexts[line]), entrypoint(job.tenant), encode(job), header))
+        nexts[line] -= 1
     rows.sort()  # or two that send the same jobs could lock each other out
     keys, priorities, names, payloads, headers = zip(*rows, strict=True)
     columns = (priorities, names, payloads, [timedelta(0)] * len(rows), keys, headers)
@@ -82,6 +83,11 @@ def decode(payload: bytes | None) -> Job:
     """Read a payload; raises ValueError for what another version of this code may have written."""
     kind, row, tenant, version = (payload or b"").decode().split(" ")
     return Job(kind=JobKind(kind), id=UUID(row), tenant=UUID(tenant), version=int(version))
+
+
+def _line(job: Job) -> str:
+    """Name the line in which a job waits."""
+    return f"{job.tenant} later" if job.later else str(job.tenant)
 
 
 def _dedupe_key(job: Job) -> str:
