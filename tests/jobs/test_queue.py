@@ -128,6 +128,21 @@ async def test_accounts_take_turns(queue: JobQueue) -> None:
     assert [job for job in handlers.started if job in {*quiet}] == quiet
 
 
+async def test_what_may_come_later_does_not_hold_up_what_else_its_account_queues(queue: JobQueue) -> None:
+    handlers = Handlers(held=True)
+    account = uuid4()
+    many = [replace(job, later=True) for job in make_jobs(200, tenant=account)]
+    async with working(queue, handlers, concurrency=4):
+        await queue.wake(many)
+        await handlers.until(lambda: handlers.running == 3)
+        await queue.wake(few := make_jobs(3, tenant=account))
+        await handlers.let_go()
+        await handlers.until(lambda: {*few} <= {*handlers.finished})
+        assert len(handlers.started) <= 40
+        await handlers.until(lambda: len(handlers.finished) == 203)
+    assert [job for job in handlers.started if job in {*few}] == few
+
+
 async def test_a_handler_that_fails_is_logged_and_the_others_go_on(queue: JobQueue) -> None:
     handlers = Handlers(failing=True)
     jobs = make_jobs(3)

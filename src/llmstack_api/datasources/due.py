@@ -51,14 +51,21 @@ def _due_entries(
         query = query.join(Datasource, Datasource.id == Entry.datasource_id).where(
             can_be_done(without_models)
         )
-    jobs: list[Job] = []
-    for left, account in zip(range(len(accounts), 0, -1), accounts, strict=True):
-        share = (DUE_AT_ONCE - len(jobs)) // left
-        rows = session.execute(query.where(Entry.account_id == account).order_by(Entry.due_at).limit(share))
-        jobs += [
-            Job(JobKind.ENTRY, id_, account, version, later=work == Work.REREAD) for id_, version in rows
-        ]
-    return jobs
+    jobs: dict[UUID, list[Job]] = {}
+    left = DUE_AT_ONCE
+    while accounts:  # those who fill their share have what others leave of theirs
+        share = left // len(accounts)
+        for account in accounts:
+            rows = session.execute(
+                query.where(Entry.account_id == account).order_by(Entry.due_at, Entry.id).limit(share)
+            )
+            jobs[account] = [
+                Job(JobKind.ENTRY, id_, account, version, later=work == Work.REREAD) for id_, version in rows
+            ]
+        full = [account for account in accounts if len(jobs[account]) == share]
+        left -= sum(len(jobs[account]) for account in accounts if len(jobs[account]) < share)
+        accounts = full if len(full) < len(accounts) else []
+    return [job for of_account in jobs.values() for job in of_account]
 
 
 def _accounts(work: Work) -> Select[UUID]:

@@ -78,6 +78,36 @@ SEARCH: JsonObject = {
     ]
 }
 
+FOLDED_SEARCH: JsonObject = {
+    "results": [
+        SEARCH["results"][0]
+        | {
+            "copies": [
+                {
+                    "entry_uuid": "0192f0d0-6c33-7e25-8f2c-4d5e6f708192",
+                    "entry_name": "sessions-old.md",
+                    "source": "sessions-old.md",
+                    "score": 0.83,
+                    "chunk": {"number": 4, "start": 4100, "end": 4146},
+                }
+            ],
+            "copies_count": 1,
+        }
+    ]
+}
+
+SEARCHED: dict[str, Any] = {
+    "description": "Passages, best first.",
+    "content": {
+        "application/json": {
+            "examples": {
+                "search": {"summary": "A search", "value": SEARCH},
+                "folded": {"summary": "With `fold_copies`", "value": FOLDED_SEARCH},
+            }
+        }
+    },
+}
+
 TYPES: list[Json] = [
     {
         "slug": "text",

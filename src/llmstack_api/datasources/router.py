@@ -254,7 +254,7 @@ async def resync_datasource(datasource_uuid: UUID, caller: CallerDep, resources:
     summary="Search a datasource",
     response_model=SearchOut,
     responses={
-        200: examples.answer(examples.SEARCH, "Passages, best first."),
+        200: examples.SEARCHED,
         **problems(400, 401, 403, 404, 408, 413, 415, 422, 424, 503),
     },
 )
@@ -266,7 +266,12 @@ async def search_datasource(
 
     `filters` is a tree of comparisons: `{"type": "eq", "key": "md_lang", "value": "en"}`, joined by `and` and
     `or`. What is malformed is refused; what no entry has matches nothing.
+
+    With `group_by` or `fold_copies`, `limit` counts the results that are left. The search then looks deeper, at up to
+    1,000 passages; with `group_by` it goes on without the entries that have `group_size` results, up to five times.
     """
+    if body.group_size is not None and body.group_by is None:
+        raise invalid("group_size", "needs group_by, which says what the results are grouped by")
     wanted = Wanted(
         query=body.query,
         datasources=[datasource_uuid],
@@ -275,8 +280,9 @@ async def search_datasource(
         filters=None if body.filters is None else parse_filters(body.filters),
         min_score=body.min_score,
     )
-    found = await search(resources, wanted, account_id=caller.account_id)
-    return Response(orjson.dumps({"results": [_hit(passage) for passage in found]}), media_type=JSON)
+    found = await search(resources, wanted, account_id=caller.account_id, grouping=body.grouping)
+    results = [_hit(passage) | (_copies(passage) if body.fold_copies else {}) for passage in found]
+    return Response(orjson.dumps({"results": results}), media_type=JSON)
 
 
 def _hit(found: Found) -> JsonObject:
@@ -289,6 +295,21 @@ def _hit(found: Found) -> JsonObject:
         "entry_name": found.metadata["name"],
         "chunk": {"number": found.number, "start": found.start, "end": found.end},
     }
+
+
+def _copies(found: Found) -> JsonObject:
+    """Make what a `SearchHit` has in addition where copies are folded."""
+    copies = [
+        {
+            "entry_uuid": copy.entry_id,
+            "entry_name": copy.metadata["name"],
+            "source": copy.metadata["source"],
+            "score": copy.score,
+            "chunk": {"number": copy.number, "start": copy.start, "end": copy.end},
+        }
+        for copy in found.copies
+    ]
+    return {"copies": copies, "copies_count": found.copies_count}
 
 
 def _check_model(resources: Resources, model: str) -> None:

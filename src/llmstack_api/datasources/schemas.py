@@ -14,7 +14,9 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
+from llmstack_api.datasources.grouping import GroupBy, Grouping
 from llmstack_api.datasources.types import DatasourceType
 from llmstack_api.engine.definition import NAME
 from llmstack_api.engine.ports import File, Json, JsonObject
@@ -328,6 +330,18 @@ class SearchIn(RequestModel):
     """Which chunks may be found, by their metadata."""
     min_score: Annotated[float, Field(strict=True)] | None = None
     """Leave out what scores less, on the mode's own scale: hybrid is rank fusion, semantic cosine, keyword BM25."""
+    group_by: GroupBy | None = None
+    """`entry` returns at most `group_size` results of each entry, its best ones; by default all that are found."""
+    group_size: Annotated[int, Field(ge=1, le=10, strict=True)] | None = None
+    """How many results of one entry at most, with `group_by`; by default 1."""
+    fold_copies: Annotated[bool, Field(strict=True)] = False
+    """Return equal passages as one result, the best of them, with the others as its `copies`; white space aside."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """How the results are chosen from what is found."""
+        per_entry = None if self.group_by is None else self.group_size or 1
+        return Grouping(per_entry=per_entry, fold_copies=self.fold_copies)
 
 
 class ChunkRef(_Out):
@@ -340,6 +354,17 @@ class ChunkRef(_Out):
     end: int
 
 
+class SearchCopy(_Out):
+    """Another place where the same passage stands."""
+
+    entry_uuid: UUID
+    entry_name: str
+    source: str
+    """Its URL, the name of its file, or the entry's name."""
+    score: float
+    chunk: ChunkRef
+
+
 class SearchHit(_Out):
     """A passage that was found."""
 
@@ -350,6 +375,10 @@ class SearchHit(_Out):
     entry_uuid: UUID
     entry_name: str
     chunk: ChunkRef
+    copies: list[SearchCopy] | SkipJsonSchema[None] = None
+    """With `fold_copies`: other places of the passage that the search came across, best first, 100 at most."""
+    copies_count: int | SkipJsonSchema[None] = None
+    """With `fold_copies`: how many those are, with those that are not listed."""
 
 
 class SearchOut(_Out):

@@ -1,13 +1,15 @@
 """Search: the index proposes, the rows decide what may be seen."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select
 
 from llmstack_api.datasources.folders import want_reembedding
+from llmstack_api.datasources.grouping import Grouping, Shown, collect
 from llmstack_api.datasources.points import INTERNAL
 from llmstack_api.datasources.service import NO_SUCH_DATASOURCE
 from llmstack_api.engine.ports import JsonObject
@@ -22,6 +24,15 @@ WIDE: Final = 500
 
 ROUNDS: Final = 8
 """How often hits that may not be seen any more are searched around before the result is what it is."""
+
+COPIES: Final = 100
+"""Copies of a passage that are listed at most."""
+
+AS_FOUND: Final = Grouping()
+"""Every hit is shown."""
+
+_Embedded: TypeAlias = tuple[list[float] | None, tuple[float, float]]
+"""The query's vector, if the mode needs one, and the weights of the halves."""
 
 MOVES: Final = 3
 """How often a search is begun, where another embedding model takes over amid it."""
@@ -57,9 +68,15 @@ class Found:
     number: int
     start: int
     end: int
+    copies: Sequence["Found"] = ()
+    """The same passage elsewhere, best first; empty unless copies are folded."""
+    copies_count: int = 0
+    """With those that are not listed."""
 
 
-async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> list[Found]:
+async def search(
+    resources: Resources, wanted: Wanted, *, account_id: UUID, grouping: Grouping = AS_FOUND
+) -> list[Found]:
     """Return the passages that answer best, best first; all datasources are of the account and of one model.
 
     Raises:
@@ -69,7 +86,7 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
         EmbeddingAwayError: the embedding model does not answer.
         EmbeddingRefusedError: the datasource's embedding model is not configured any more, or refuses.
     """
-    hits: list[Hit] = []
+    hits: list[Shown] = []
     for _ in range(MOVES):
         places = await resources.db.peek(_places, account_id, wanted.datasources)
         if not places:
@@ -78,17 +95,42 @@ async def search(resources: Resources, wanted: Wanted, *, account_id: UUID) -> l
         if len(places) > 1:
             raise SeveralPlacesError(list(places.values()))
         (place,) = places
-        hits = await _search(resources, wanted, place, account_id=account_id)
+        hits = await _collect(resources, wanted, place, account_id=account_id, grouping=grouping)
         # Where another model took over meanwhile, what was searched may have been removed already.
         if len(hits) == wanted.limit:
             break
         if places.keys() == (await resources.db.peek(_places, account_id, wanted.datasources)).keys():
             break
-    return [_found(hit) for hit in hits]
+    return [_found(each.hit, each.copies) for each in hits]
 
 
-async def _search(resources: Resources, wanted: Wanted, place: _Place, *, account_id: UUID) -> list[Hit]:
-    dense, weights = await _embedded(resources, wanted, place)
+async def _collect(
+    resources: Resources, wanted: Wanted, place: _Place, *, account_id: UUID, grouping: Grouping
+) -> list[Shown]:
+    embedded = await _embedded(resources, wanted, place)
+
+    async def look(limit: int, *, without: AbstractSet[str]) -> list[Hit]:
+        deeper = replace(wanted, limit=limit)
+        return await _search(
+            resources, deeper, place, embedded=embedded, account_id=account_id, without=without
+        )
+
+    async def still_seen(generations: set[str]) -> set[str]:
+        return await resources.db.peek(_live, account_id, generations)
+
+    return await collect(look, grouping, limit=wanted.limit, still_seen=still_seen)
+
+
+async def _search(
+    resources: Resources,
+    wanted: Wanted,
+    place: _Place,
+    *,
+    embedded: _Embedded,
+    account_id: UUID,
+    without: AbstractSet[str] = frozenset(),
+) -> list[Hit]:
+    dense, weights = embedded
     met: set[str] = set()
     hidden: set[str] = set()
     seen: list[Hit] = []
@@ -96,7 +138,7 @@ async def _search(resources: Resources, wanted: Wanted, place: _Place, *, accoun
         # where much is hidden, few hits would hide the rest one by one
         asked = wanted if number == 0 else replace(wanted, limit=max(wanted.limit, WIDE))
         hits = await resources.index.search(
-            place.collection, asked, dense=dense, weights=weights, without=hidden
+            place.collection, asked, dense=dense, weights=weights, without=hidden | without
         )
         met |= {hit.payload["generation"] for hit in hits}
         live = await resources.db.peek(_live, account_id, met)
@@ -115,9 +157,7 @@ async def _require_models(resources: Resources, wanted: Wanted, account_id: UUID
         await resources.embedders.space(model)
 
 
-async def _embedded(
-    resources: Resources, wanted: Wanted, place: _Place
-) -> tuple[list[float] | None, tuple[float, float]]:
+async def _embedded(resources: Resources, wanted: Wanted, place: _Place) -> _Embedded:
     """Embed the query where the mode compares by meaning; return the weights of the halves too."""
     if wanted.mode == Mode.KEYWORD:
         return None, EQUAL_WEIGHTS  # this needs no model
@@ -184,7 +224,7 @@ def _live(connection: Connection, account_id: UUID, generations: set[str]) -> se
     return {generation(id_, version) for id_, version in rows if version is not None} & generations
 
 
-def _found(hit: Hit) -> Found:
+def _found(hit: Hit, copies: Sequence[Hit] = ()) -> Found:
     payload = hit.payload
     return Found(
         content=payload["text"],
@@ -195,4 +235,6 @@ def _found(hit: Hit) -> Found:
         number=payload["number"],
         start=payload["start"],
         end=payload["end"],
+        copies=[_found(copy) for copy in copies[:COPIES]],
+        copies_count=len(copies),
     )
