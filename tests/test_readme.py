@@ -157,7 +157,7 @@ async def test_the_commands_of_the_guide_to_datasources_run_as_they_are_written(
         token = "TOKEN=$(venv/bin/llmstack-api token create --account me)\n"
         script = token + f"\necho '{BETWEEN}'\n".join(commands(guide))
         script = script.replace(ADDRESS, server.url.removeprefix("http://"))
-        _, text, file, data_uri, followed, kept, found, changed = await run_shell(
+        _, text, file, data_uri, followed, kept, again, found, grouped, changed = await run_shell(
             script, env=env, folder=folder
         )
     assert json.loads(text)["status"] == "PROCESSING"
@@ -166,6 +166,9 @@ async def test_the_commands_of_the_guide_to_datasources_run_as_they_are_written(
     assert "event: done\n" in followed
     assert '"content":"Ears are protected."' in followed
     assert kept.count('"external_id":"manual/intro"') == 2
+    assert json.loads(again) == {"entries": 5}
+    of_entries = [hit["entry_uuid"] for hit in json.loads(grouped)["results"]]
+    assert len(of_entries) == len({*of_entries})
     hit = json.loads(found)["results"][0]
     assert hit["metadata"]["source"] == "safety.pdf"
     assert "first-aid box" in hit["content"]

@@ -11,8 +11,10 @@ from llmstack_api.vectors.store import Hit
 
 PER_HIT: Final = 4
 """Hits that are looked at first for each one that is wanted."""
-FIRST: Final = 100
-"""Hits that are looked at first at least."""
+FOLDED: Final = 100
+"""Hits that are looked at first at least where copies are folded, so that they are known."""
+DEEPER: Final = 5
+"""How many times as many the next look has."""
 DEEPEST: Final = 1000
 """Hits of one look at most."""
 LOOKS: Final = 6
@@ -68,7 +70,7 @@ async def collect(
     """
     if not grouping:
         return [Shown(hit) for hit in await look(limit, without=frozenset())]
-    depth = min(max(FIRST, PER_HIT * limit), DEEPEST)
+    depth = max(PER_HIT * limit, FOLDED if grouping.fold_copies else 0)
     hits: list[Hit] = []
     shown: list[Shown] = []
     without: set[str] = set()
@@ -82,7 +84,7 @@ async def collect(
         full = _full(shown, grouping)
         if len(shown) == limit or len(found) < depth or (depth == DEEPEST and full <= without):
             break
-        depth, without = DEEPEST, full
+        depth, without = min(DEEPER * depth, DEEPEST), full
     return shown
 
 

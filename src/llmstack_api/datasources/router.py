@@ -267,8 +267,8 @@ async def search_datasource(
     `filters` is a tree of comparisons: `{"type": "eq", "key": "md_lang", "value": "en"}`, joined by `and` and
     `or`. What is malformed is refused; what no entry has matches nothing.
 
-    With `group_by` or `fold_copies`, `limit` counts the results that are left. The search then looks deeper, at up to
-    1,000 passages; with `group_by` it goes on without the entries that have `group_size` results, up to five times.
+    With `group_by` or `fold_copies`, `limit` counts the results that are left. The search then looks deeper, in steps,
+    at up to 1,000 passages; with `group_by` each further step leaves out the entries that have `group_size` results.
     """
     if body.group_size is not None and body.group_by is None:
         raise invalid("group_size", "needs group_by, which says what the results are grouped by")
