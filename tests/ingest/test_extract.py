@@ -1,10 +1,12 @@
 """The process that reads files: its limits, its end, its turns; hostile files fail and the next one is read."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -92,6 +94,19 @@ async def test_hostile_files_fail_with_their_code_and_the_next_file_is_read() ->
             assert caught.value.code == code, what
             assert me.memory_info().rss - before < 100 << 20, what
             assert "Rotterdam" in (await read(extractor, SLIDES)).text, what
+
+
+async def test_a_file_that_cannot_be_read_is_let_go_at_once() -> None:
+    data = bytes(range(1, 256)) * 2000
+    held = sys.getrefcount(data)
+    gc.disable()  # which would find it sooner or later
+    try:
+        async with open_extractor(timeout=20, memory=GIB) as extractor:
+            with suppress(ExtractError):
+                await extractor.extract(data, file_name="noise.bin", media_type=None)
+            assert sys.getrefcount(data) == held
+    finally:
+        gc.enable()
 
 
 async def test_a_file_that_takes_too_long_is_given_up_in_time() -> None:

@@ -141,6 +141,7 @@ class Ingestion:
             raise
         except Exception as error:  # noqa: BLE001 # it becomes a record, whatever it is
             await self._end(entry, error)
+            error.__traceback__ = None  # whoever still has it need not hold the content of the entry
         finally:
             self._held[entry.token] -= 1
             if not self._held[entry.token]:

@@ -119,7 +119,12 @@ class Child:
         if not keep:
             self.kill()
         if isinstance(answer, ExtractError):
-            raise answer
+            try:
+                raise answer
+            finally:
+                del (
+                    answer
+                )  # or the frame and its error hold each other, and the file, until all garbage is collected
         return answer
 
     def kill(self) -> None:
