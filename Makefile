@@ -45,12 +45,12 @@ format: .venv ## format and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: .venv ## measure speed, memory and, with COLLECTION=FOLDER, how good searches are
+bench: .venv ## measure speed, memory and, with COLLECTION="FOLDER ...", how good searches are
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.leaving
 	$(BIN)/python -m benchmarks.retrieval
 	$(BIN)/python -m benchmarks.text_chat
-	@test -z "$(COLLECTION)" || $(BIN)/python -m benchmarks.quality "$(COLLECTION)"
+	@test -z "$(COLLECTION)" || $(BIN)/python -m benchmarks.quality $(COLLECTION)
 
 lock: .venv ## resolve both lock files anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header pyproject.toml -o requirements.lock

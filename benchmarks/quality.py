@@ -1,8 +1,9 @@
-"""Measure how well searches find, on a collection with judged questions: `python -m benchmarks.quality FOLDER`.
+"""Measure how well searches find, on collections with judged questions: `python -m benchmarks.quality FOLDER...`.
 
-FOLDER holds `corpus.jsonl.gz` (id, title, text), `queries.jsonl.gz` (id, text) and `qrels.jsonl.gz` (query_id,
+A FOLDER holds `corpus.jsonl.gz` (id, title, text), `queries.jsonl.gz` (id, text) and `qrels.jsonl.gz` (query_id,
 doc_id, rel). Documents are chunked, embedded, stored and searched by the code of the service, with the bundled
-model and the in-process index; a document ranks where its best chunk does.
+model and the in-process index, each as an entry that is named by its title; a document ranks where its best chunk
+does.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from llmstack_api.vectors.bundled import BundledEmbedder
 from llmstack_api.vectors.edge import EdgeStore
 from llmstack_api.vectors.index import BUNDLED_WEIGHTS, Index, Mode, Space, Wanted
 from llmstack_api.vectors.sparse import encode_passage
-from llmstack_api.vectors.store import Point
+from llmstack_api.vectors.store import Fusion, Point
 
 DEPTH: Final = 10
 """Documents of an answer that are judged."""
@@ -48,8 +49,8 @@ _COLLECTION: Final = "quality"
 class Collection:
     """A judged collection."""
 
-    documents: dict[str, str]
-    """By id; a title stands on a line of its own."""
+    documents: dict[str, tuple[str, str]]
+    """Title and text, by id; the title stands for a text that is empty."""
     queries: dict[str, str]
     judged: dict[str, dict[str, int]]
     """Gain of each relevant document, by query."""
@@ -77,7 +78,7 @@ class Indexed:
 def main() -> int:
     """Measure the collection that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder of the three files")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folder of the three files")
     parser.add_argument("--size", type=int, default=DEFAULT_SIZE, help="characters of a chunk (%(default)s)")
     parser.add_argument(
         "--overlap", type=int, default=DEFAULT_OVERLAP, help="characters shared by chunks (%(default)s)"
@@ -88,20 +89,23 @@ def main() -> int:
         nargs=2,
         default=BUNDLED_WEIGHTS,
         metavar=("DENSE", "SPARSE"),
-        help="weights of the two halves in the fusion (%(default)s)",
+        help="weights of the two halves in the sum of scores (%(default)s)",
     )
     options = parser.parse_args()
     weights = (options.weights[0], options.weights[1])
-    try:
-        collection = load(options.folder)
-        uvloop.run(_report(collection, size=options.size, overlap=options.overlap, weights=weights))
-    except TimeoutError:
-        print(f"quality: given up after {TIME_LIMIT:.0f} s", file=sys.stderr)
-        return 1
-    except (OSError, KeyError, orjson.JSONDecodeError) as error:
-        print(f"quality: {options.folder} is no such collection: {error!r}", file=sys.stderr)
-        return 1
-    return 0
+    failed = 0
+    for folder in options.folders:
+        try:
+            collection = load(folder)
+            print(f"{folder.name}: ", end="", flush=True)
+            uvloop.run(_report(collection, size=options.size, overlap=options.overlap, weights=weights))
+        except TimeoutError:
+            print(f"quality: given up after {TIME_LIMIT:.0f} s", file=sys.stderr)
+            failed = 1
+        except (OSError, KeyError, orjson.JSONDecodeError) as error:
+            print(f"quality: {folder} is not such a collection: {error!r}", file=sys.stderr)
+            failed = 1
+    return failed
 
 
 def load(folder: Path) -> Collection:
@@ -112,7 +116,8 @@ def load(folder: Path) -> Collection:
             judged.setdefault(row["query_id"], {})[row["doc_id"]] = row["rel"]
     return Collection(
         documents={
-            row["id"]: f"{row['title']}\n\n{row['text']}".strip() for row in _rows(folder / "corpus.jsonl.gz")
+            row["id"]: (row["title"], row["text"] or row["title"])
+            for row in _rows(folder / "corpus.jsonl.gz")
         },
         queries={row["id"]: row["text"] for row in _rows(folder / "queries.jsonl.gz") if row["id"] in judged},
         judged=judged,
@@ -135,6 +140,7 @@ async def _report(collection: Collection, *, size: int, overlap: int, weights: t
                     collection=_COLLECTION,
                     dimension=await embedder.dimension(),
                     embedder=embedder,
+                    fusion=Fusion.SCORES,
                     weights=weights,
                 )
                 indexed = await _fill(index, space, collection, size=size, overlap=overlap)
@@ -147,21 +153,23 @@ async def _report(collection: Collection, *, size: int, overlap: int, weights: t
 async def _fill(index: Index, space: Space, collection: Collection, *, size: int, overlap: int) -> Indexed:
     cpu, wall = process_time(), perf_counter()
     passages = [
-        (document_id, text[place.start : place.end])
-        for document_id, text in collection.documents.items()
+        (document_id, text[place.start : place.end], title)
+        for document_id, (title, text) in collection.documents.items()
         for place in chunk(Document(text=text), size=size, overlap=overlap)
     ]
     for start in range(0, len(passages), _SLICE):
         part = passages[start : start + _SLICE]
-        vectors = await space.embedder.embed_passages([text for _, text in part])
+        vectors = await space.embedder.embed_passages(
+            [text for _, text, _ in part], [context for *_, context in part]
+        )
         points = [
             Point(
                 UUID(int=start + number),
                 dense,
-                encode_passage(text),
+                encode_passage(text, context),
                 {"datasource_id": str(_DATASOURCE), "entry_id": document_id},
             )
-            for number, ((document_id, text), dense) in enumerate(zip(part, vectors, strict=True))
+            for number, ((document_id, text, context), dense) in enumerate(zip(part, vectors, strict=True))
         ]
         await index.add(space.collection, points, dimension=space.dimension)
     await index.flush(space.collection)
@@ -175,7 +183,9 @@ async def _measure(index: Index, space: Space, collection: Collection, *, mode: 
     for query_id, text in collection.queries.items():
         dense = None if mode == Mode.KEYWORD else await space.embedder.embed_query(text)
         wanted = Wanted(query=text, datasources=[_DATASOURCE], limit=LIMIT, mode=mode)
-        hits = await index.search(space.collection, wanted, dense=dense, weights=space.weights)
+        hits = await index.search(
+            space.collection, wanted, dense=dense, fusion=space.fusion, weights=space.weights
+        )
         ranked = list(dict.fromkeys(str(hit.payload["entry_id"]) for hit in hits))[:DEPTH]
         gains = collection.judged[query_id]
         ndcgs.append(ndcg(ranked, gains))

@@ -1,6 +1,7 @@
 """The routes; requests and answers are checked against the models of Qdrant's OpenAPI document."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llmstack_api.vectors.edge import EdgeStore
-from llmstack_api.vectors.store import DENSE, SPARSE, JsonObject, Point, Query, SparseVector
+from llmstack_api.vectors.store import DENSE, RRF_K, SPARSE, Fusion, JsonObject, Point, Query, SparseVector
 
 Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[EdgeStore, str, Request], Awaitable[Response]]
@@ -35,7 +36,7 @@ def make_app(store: EdgeStore) -> Starlette:
 
         return Route("/collections/{name}" + path, endpoint, methods=[method])
 
-    return Starlette(
+    app = Starlette(
         routes=[
             route("/exists", "GET", exists),
             route("", "PUT", create),
@@ -44,8 +45,12 @@ def make_app(store: EdgeStore) -> Starlette:
             route("/points/delete", "POST", delete),
             route("/points/count", "POST", count),
             route("/points/query", "POST", query),
+            route("/points/query/batch", "POST", query_batch),
+            route("/points", "POST", retrieve),
         ]
     )
+    app.state.sizes = {}
+    return app
 
 
 async def exists(store: EdgeStore, name: str, _request: Request) -> Response:
@@ -63,6 +68,7 @@ async def create(store: EdgeStore, name: str, request: Request) -> Response:
     if await store.generation(name) is not None:
         return refuse(409, f"Wrong input: Collection `{name}` already exists!")
     await store.ensure(name, dimension=given.vectors[DENSE].size)
+    _sizes(request)[name] = given.vectors[DENSE].size
     return answer(models.InlineResponse2001, result=True)
 
 
@@ -104,6 +110,51 @@ async def query(store: EdgeStore, name: str, request: Request) -> Response:
     return answer(models.InlineResponse20022, {"points": points})
 
 
+async def query_batch(store: EdgeStore, name: str, request: Request) -> Response:
+    given = models.QueryRequestBatch.model_validate_json(await request.body())
+    await known_collection(store, name)
+    answers = [await scored(store, name, one) for one in given.searches]
+    return answer(models.InlineResponse20023, [{"points": points} for points in answers])
+
+
+async def scored(store: EdgeStore, name: str, given: models.QueryRequest) -> list[JsonObject]:
+    """Ids and scores of one search, or of what one found scored by another vector."""
+    assert given.with_payload is False
+    if isinstance(given.prefetch, models.Prefetch):
+        first = given.prefetch
+        found = await store.query(name, to_query(to_request(first)))
+        assert given.using == DENSE
+        ids: JsonObject = {"must": [{"has_id": [str(hit.id) for hit in found]}]}
+        again = models.QueryRequest(query=given.query, using=DENSE, limit=given.limit)
+        hits = await store.query(name, replace(to_query(again), condition=ids))
+    else:
+        hits = await store.query(name, to_query(given))
+    return [{"id": str(hit.id), "version": 1, "score": hit.score} for hit in hits]
+
+
+def to_request(given: models.Prefetch) -> models.QueryRequest:
+    return models.QueryRequest(
+        query=given.query, using=given.using, filter=given.filter, params=given.params, limit=given.limit
+    )
+
+
+async def retrieve(store: EdgeStore, name: str, request: Request) -> Response:
+    given = models.PointRequest.model_validate_json(await request.body())
+    await known_collection(store, name)
+    assert given.with_payload
+    assert not given.with_vector
+    size = _sizes(request)[name]
+    ids = [str(id_) for id_ in given.ids]
+    wanted = models.QueryRequest(query=[1.0] + [0.0] * (size - 1), using=DENSE, limit=len(ids))
+    hits = await store.query(name, replace(to_query(wanted), condition={"must": [{"has_id": ids}]}))
+    return answer(models.InlineResponse20017, [{"id": str(hit.id), "payload": hit.payload} for hit in hits])
+
+
+def _sizes(request: Request) -> dict[str, int]:
+    """Dimensions of the collections that were made."""
+    return request.app.state.sizes
+
+
 # --- in ----------------------------------------------------------------------------------------------------
 
 
@@ -136,10 +187,11 @@ def to_query(given: models.QueryRequest) -> Query:
     halves: dict[str | None, models.Prefetch | models.QueryRequest] = {
         half.using: half for half in given_halves
     }
-    fusion = models.Rrf(k=0, weights=[0, 0])
+    weights = [0.0, 0.0]
     if halves:
         assert isinstance(given.query, models.RrfQuery)
-        fusion = given.query.rrf
+        assert given.query.rrf.k == RRF_K
+        weights = given.query.rrf.weights or []
     else:
         halves = {given.using: given}
     assert halves.keys() <= {DENSE, SPARSE}
@@ -151,8 +203,6 @@ def to_query(given: models.QueryRequest) -> Query:
     params = halves[SPARSE].params if SPARSE in halves else None
     corpus = params.idf if params else None
     assert corpus is None or isinstance(corpus, models.IdfCorpusParams)
-    weights = fusion.weights
-    assert weights is not None
     return Query(
         dense=dense,
         sparse=None if sparse is None else SparseVector(sparse.indices, sparse.values),
@@ -160,9 +210,8 @@ def to_query(given: models.QueryRequest) -> Query:
         corpus=to_condition(corpus.corpus if corpus else None),
         limit=given.limit or 10,
         candidates=first.limit or 10,
-        rrf_k=fusion.k or 0,
         weights=(weights[0], weights[-1]),
-        fused=bool(given.prefetch),
+        fusion=Fusion.RANKS if given_halves else Fusion.NONE,
     )
 
 

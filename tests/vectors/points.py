@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from llmstack_api.vectors.store import JsonObject, Point, Query, SparseVector
+from llmstack_api.vectors.store import Fusion, JsonObject, Point, Query, SparseVector
 
 DIMENSION = 4
 EVERYTHING: JsonObject = {}
@@ -35,7 +35,7 @@ def query(
     limit: int = 10,
     candidates: int = 50,
     weights: tuple[float, float] = (1.0, 1.0),
-    fused: bool = False,
+    fusion: Fusion = Fusion.NONE,
 ) -> Query:
     condition = EVERYTHING if condition is None else condition
     return Query(
@@ -45,9 +45,8 @@ def query(
         corpus=condition if corpus is None else corpus,
         limit=limit,
         candidates=candidates,
-        rrf_k=2,
         weights=weights,
-        fused=fused or (dense is not None and terms is not None),
+        fusion=Fusion.RANKS if fusion is Fusion.NONE and dense is not None and terms is not None else fusion,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from llmstack_api.vectors.store import Hit, JsonObject, Point, VectorStore
+from llmstack_api.vectors.store import Fusion, Hit, JsonObject, Point, VectorStore
 from tests.vectors.points import DIMENSION, EVERYTHING, match, of, point, query
 
 METADATA: dict[int, Any] = {
@@ -229,18 +229,56 @@ async def test_one_half_alone_can_be_scored_by_its_rank_too(store: VectorStore, 
     await store.upsert(collection, [point(1, dense=[1, 0, 0, 0]), point(2, dense=[0, 1, 0, 0])])
 
     alone = await store.query(collection, query(dense=[1, 0, 0, 0]))
-    fused = await store.query(collection, query(dense=[1, 0, 0, 0], fused=True))
+    fused = await store.query(collection, query(dense=[1, 0, 0, 0], fusion=Fusion.RANKS))
     assert [hit.id for hit in fused] == [hit.id for hit in alone]
     assert alone[0].score == pytest.approx(1.0, abs=1e-3)
     assert fused[0].score != alone[0].score
     assert fused[0].score > fused[1].score > 0
 
 
+async def test_cosine_and_bm25_are_summed_with_their_weights(store: VectorStore, collection: str) -> None:
+    await store.ensure(collection, dimension=DIMENSION)
+    near = point(1, dense=[0, 1, 0, 0], terms={20: 1.0})
+    named = point(2, dense=[1, 1, 0, 0], terms={21: 1.0})
+    less = point(3, dense=[0, 0, 1, 0], terms={21: 0.5})
+    await store.upsert(collection, [near, named, less, *(point(n, terms={9: 1.0}) for n in range(10, 20))])
+
+    async def scores(**asked: Any) -> dict[int, Any]:
+        hits = await store.query(collection, query(fusion=Fusion.SCORES, weights=(0.55, 0.45), **asked))
+        return {hit.id.int: pytest.approx(hit.score, abs=1e-3) for hit in hits}
+
+    # What its words alone brought has its exact cosine; what meaning alone brought has no BM25.
+    both = await scores(dense=[0, 1, 0, 0], terms=[21], candidates=2, limit=3)
+    assert both == {2: 0.55 / 2**0.5 + 0.45, 1: 0.55, 3: 0.225}
+    assert list(both) == [2, 1, 3]
+    assert await scores(dense=[0, 1, 0, 0], candidates=2, limit=2) == {1: 0.55, 2: 0.55 / 2**0.5}
+    assert await scores(terms=[21]) == {2: 0.45, 3: 0.225}
+    assert await scores(dense=[0, 1, 0, 0], terms=[22], candidates=1) == {1: 0.55}
+    [hit] = await store.query(
+        collection, query(dense=[0, 1, 0, 0], terms=[21], fusion=Fusion.SCORES, limit=1, condition=of("a"))
+    )
+    assert (hit.id.int, hit.payload) == (2, {"datasource_id": "a"})
+
+
+async def test_a_condition_holds_in_each_half_of_a_sum(store: VectorStore, collection: str) -> None:
+    await store.ensure(collection, dimension=DIMENSION)
+    others = [point(n, datasource="b", dense=[1, 0, 0, 0], terms={5: 1.0}) for n in range(100, 200)]
+    await store.upsert(collection, [*others, point(1, terms={5: 0.1}, dense=[0.1, 1, 0, 0])])
+
+    for terms in ([5], [6]):
+        hits = await store.query(
+            collection,
+            query(dense=[1, 0, 0, 0], terms=terms, condition=of("a"), candidates=5, fusion=Fusion.SCORES),
+        )
+        assert [hit.id.int for hit in hits] == [1]
+
+
 async def test_equal_scores_come_in_the_order_of_ids(store: VectorStore, collection: str) -> None:
     await store.ensure(collection, dimension=DIMENSION)
     await store.upsert(collection, [point(n, dense=[1, 0, 0, 0]) for n in (5, 3, 9, 1, 7)])
 
-    for asked in (query(dense=[1, 0, 0, 0]), query(terms=[1])):
+    summed = query(dense=[1, 0, 0, 0], terms=[1], fusion=Fusion.SCORES)
+    for asked in (query(dense=[1, 0, 0, 0]), query(terms=[1]), summed):
         hits = await store.query(collection, asked)
         assert [hit.id.int for hit in hits] == [1, 3, 5, 7, 9]
 

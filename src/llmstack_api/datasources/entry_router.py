@@ -14,6 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.convertors import Convertor, register_url_convertor
 
 from llmstack_api.datasources import entries, examples, service
+from llmstack_api.datasources.contexts import beginning
 from llmstack_api.datasources.entries import Given, Selection, listed_metadata, wrong_kind
 from llmstack_api.datasources.following import EntryPlace, follow, wait_for
 from llmstack_api.datasources.schemas import EncodingOut, EntryErrorOut, EntryIn, EntryOut, TextContentOut
@@ -35,7 +36,6 @@ from llmstack_api.web.streaming import dump_line
 
 MAX_WAIT: Final = 60.0
 MAX_FILTERS: Final = 16_384
-_SHOWN_NAME: Final = 80
 _LARGE: Final = 65_536
 
 
@@ -465,14 +465,8 @@ def _decoded(resources: Resources, body: EntryIn) -> Given:
     text = data.content or ""
     if not text.strip():
         raise invalid("entry_data.content", "there is no text in it")
-    name = data.name or _beginning(text) or "text"
+    name = data.name or beginning(text) or "text"
     return Given(kind="content", name=name, source=name, entry_metadata=metadata, text=text)
-
-
-def _beginning(text: str) -> str:
-    """Return the first words of a text, without what no name should hold."""
-    words = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _SHOWN_NAME]).split()
-    return " ".join(words)[:_SHOWN_NAME].strip()
 
 
 # --- what is shown ---------------------------------------------------------------------------------------

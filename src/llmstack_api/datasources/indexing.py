@@ -1,7 +1,7 @@
 """From documents to searchable chunks: chunk, embed, store, and only then say READY."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import compress
 from operator import not_
@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from llmstack_api.datasources import work
 from llmstack_api.datasources.folders import note_folder
-from llmstack_api.datasources.points import dump_chunks, entry_payload, make_points
+from llmstack_api.datasources.points import (
+    Passage,
+    dump_chunks,
+    embed,
+    entry_payload,
+    language_of,
+    make_points,
+    passages,
+)
 from llmstack_api.datasources.work import Claimed
 from llmstack_api.db import upsert
 from llmstack_api.engine.ports import JsonObject
@@ -59,8 +67,8 @@ class Stored:
 
 
 async def store_entries(resources: Resources, ready: Sequence[Ready]) -> list[Stored]:
-    """Chunk, embed and store entries of one embedding model."""
-    space = await resources.embedders.space(ready[0].entry.embedding_model)
+    """Chunk, embed and store entries of one embedding model and one collection."""
+    space = await space_of(resources, ready[0].entry)
     if unknown := {item.entry.datasource_id for item in ready if item.entry.collection != space.collection}:
         await note_folder(resources, space.collection, space.dimension)
         await resources.db.write(_note_collection, unknown, space=space)
@@ -74,6 +82,17 @@ async def store_entries(resources: Resources, ready: Sequence[Ready]) -> list[St
             await _require_held(resources, part)
         await _store(resources, space, part)
     return stored
+
+
+async def space_of(resources: Resources, entry: Claimed) -> Space:
+    """Return where the points of an entry go: to those of its datasource, although these may be of an older make.
+
+    Searches find both there, until all of it has been made again elsewhere.
+    """
+    space = await resources.embedders.space(entry.embedding_model)
+    if entry.collection is not None and entry.dimension == space.dimension:
+        return replace(space, collection=entry.collection)
+    return space
 
 
 class NotHeldError(Exception):
@@ -133,26 +152,33 @@ def _slices(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
 
 
 async def _store(resources: Resources, space: Space, part: Sequence[Stored]) -> None:
-    texts = [piece.content(item.ready.document.text) for item in part for piece in item.chunks]
-    vectors = await space.embedder.embed_passages(texts)
-    points = await to_thread.run_sync(_points, part, vectors)
+    found = [_passages(item) for item in part]
+    vectors = await embed(space.embedder, [passage for of_item in found for passage in of_item])
+    points = await to_thread.run_sync(_points, part, found, vectors)
     await resources.index.add(space.collection, points, dimension=space.dimension)
 
 
-def _points(part: Sequence[Stored], vectors: Sequence[list[float]]) -> list[Point]:
+def _passages(item: Stored) -> list[Passage]:
+    document = item.ready.document
+    return passages(document.text, item.chunks, name=_name(item), title=_title(document))
+
+
+def _points(
+    part: Sequence[Stored], found: Sequence[Sequence[Passage]], vectors: Sequence[list[float]]
+) -> list[Point]:
     points: list[Point] = []
     start = 0
-    for item in part:
-        entry, document = item.ready.entry, item.ready.document
+    for item, of_item in zip(part, found, strict=True):
+        entry = item.ready.entry
         common = entry_payload(
             datasource_id=entry.datasource_id,
             entry_id=entry.id,
             version=entry.version,
             described=_described(item),
         )
-        own = vectors[start : start + len(item.chunks)]
-        points += make_points(common, document.text, item.chunks, own)
-        start += len(item.chunks)
+        own = vectors[start : start + len(of_item)]
+        points += make_points(common, of_item, own, language=language_of(entry.config))
+        start += len(of_item)
     return points
 
 
@@ -175,16 +201,21 @@ def _show(session: Session, stored: Sequence[Stored], *, space: Space) -> tuple[
 
 
 def _moved(session: Session, entries: Sequence[Claimed], space: Space) -> set[UUID]:
-    """Free the entries whose datasource has another model by now; they are done again with that."""
+    """Free the entries whose datasource has another model, collection or language by now, to be done again."""
     ids = {entry.datasource_id for entry in entries}
     rows = session.execute(
-        select(Datasource.id, Datasource.embedding_model)
+        select(Datasource.id, Datasource.embedding_model, Datasource.collection, Datasource.config)
         .where(Datasource.id.in_(ids))
         .order_by(Datasource.id)
         .with_for_update(read=True)  # until the commit no other model can take over
     )
-    models = {row.id: row.embedding_model for row in rows}
-    moved = [entry for entry in entries if models.get(entry.datasource_id) != space.embedder.model]
+    made = {row.id: (row.embedding_model, row.collection, language_of(row.config)) for row in rows}
+    moved = [
+        entry
+        for entry in entries
+        if made.get(entry.datasource_id)
+        != (space.embedder.model, space.collection, language_of(entry.config))
+    ]
     for entry in moved:
         work.put_off(session, entry, seconds=0, counts=False)
     return {entry.id for entry in moved}
@@ -273,11 +304,15 @@ def _upsert_content(session: Session, entry: Claimed, values: dict[str, Any]) ->
 def _described(item: Stored) -> JsonObject:
     entry = item.ready.entry
     return {
-        "name": item.ready.name or entry.name,
+        "name": _name(item),
         "source": entry.source,
         "mime_type": item.ready.document.mime_type,
         "entry_metadata": entry.entry_metadata,
     }
+
+
+def _name(item: Stored) -> str:
+    return item.ready.name or item.ready.entry.name
 
 
 def _title(document: Document) -> str | None:

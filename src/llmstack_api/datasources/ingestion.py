@@ -46,7 +46,6 @@ from llmstack_api.resources import Resources
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T", Ready, Stored)
 
 log = structlog.get_logger(__name__)
 
@@ -83,10 +82,10 @@ class Ingestion:
         self._away_until = 0.0
         self._models_away: dict[str, float] = {}
         self._claim = Coalescer(self._claim_all, most=4 * BATCH, rest=CLAIM_REST, together=_AWAY)
-        self._stores: dict[tuple[str, bool], Coalescer[Ready, Stored]] = {}
+        self._stores: dict[tuple[str, str | None, bool], Coalescer[Ready, Stored]] = {}
         self._suspects = asyncio.Semaphore(1)
         self._show = Coalescer(
-            partial(_by_model, self._show_all), most=4 * BATCH, rest=FLUSH_REST, together=_AWAY
+            partial(_by_collection, self._show_all), most=4 * BATCH, rest=FLUSH_REST, together=_AWAY
         )
         self._purge = Coalescer(self._purge_all, most=4 * BATCH, together=_AWAY)
         self._group: asyncio.TaskGroup | None = None
@@ -180,18 +179,20 @@ class Ingestion:
         space = await self._resources.embedders.space(entry.embedding_model)
         if entry.collection not in {None, space.collection}:  # what is there is of another make
             await self._resources.db.write(want_reembedding, [entry.datasource_id])
-            await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
-            return
-        stored = await self._lane(entry.embedding_model, large=len(ready.document.text) > work.SMALL)(ready)
+            if entry.dimension != space.dimension:  # and cannot take in what is made now
+                await self._record(entry, work.put_off, entry, seconds=AWAY_PAUSE, counts=False)
+                return
+        stored = await self._lane(entry, large=len(ready.document.text) > work.SMALL)(ready)
         await self._show(stored)
 
-    def _lane(self, model: str, *, large: bool) -> Coalescer[Ready, Stored]:
+    def _lane(self, entry: Claimed, *, large: bool) -> Coalescer[Ready, Stored]:
         """Return a lane of an embedding model: one that hangs does not hold up others, nor large texts small ones."""
-        lane = self._stores.get((model, large))
+        key = (entry.embedding_model, entry.collection, large)
+        lane = self._stores.get(key)
         if lane is None:
             if self._group is None:
                 raise RuntimeError("nothing is running")
-            lane = self._stores[model, large] = Coalescer(self._store_all, most=BATCH, together=_AWAY)
+            lane = self._stores[key] = Coalescer(self._store_all, most=BATCH, together=_AWAY)
             self._lanes.append(self._group.create_task(lane.serve()))
         return lane
 
@@ -346,12 +347,13 @@ class Ingestion:
             log.warning("entry_not_recorded", entry=str(entry.id), error=str(error))
 
 
-async def _by_model(work: Callable[[Sequence[T]], Awaitable[list[R]]], items: Sequence[T]) -> list[R]:
-    """Do the work for the items of each embedding model; return the results in the order of the items."""
+async def _by_collection(
+    work: Callable[[Sequence[Stored]], Awaitable[list[R]]], items: Sequence[Stored]
+) -> list[R]:
+    """Do the work for the items of each collection; return the results in the order of the items."""
     groups: dict[str, list[int]] = {}
     for number, item in enumerate(items):
-        entry = item.entry if isinstance(item, Ready) else item.ready.entry
-        groups.setdefault(entry.embedding_model, []).append(number)
+        groups.setdefault(item.space.collection, []).append(number)
     results: dict[int, R] = {}
     for numbers in groups.values():
         done = await work([items[number] for number in numbers])

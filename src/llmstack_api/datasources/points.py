@@ -1,13 +1,17 @@
 """Chunks as points: their ids, and the payload that filters and answers read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid5
 
+from llmstack_api.datasources.contexts import contexts
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.ingest.document import Chunk
+from llmstack_api.vectors.embedding import Embedder
 from llmstack_api.vectors.filters import flags_of
 from llmstack_api.vectors.index import generation
+from llmstack_api.vectors.languages import Language
 from llmstack_api.vectors.sparse import encode_passage
 from llmstack_api.vectors.store import Point
 
@@ -22,6 +26,11 @@ INTERNAL: Final = frozenset(
 def stored_metadata(entry_metadata: JsonObject) -> JsonObject:
     """Return an entry's metadata as it is stored: each key with its prefix."""
     return {f"{METADATA_PREFIX}{key}": value for key, value in entry_metadata.items()}
+
+
+def language_of(config: JsonObject) -> Language:
+    """Return the language that a datasource's entries are in, as its settings say."""
+    return Language(config.get("language", Language.AUTO))
 
 
 def entry_payload(*, datasource_id: UUID, entry_id: UUID, version: int, described: JsonObject) -> JsonObject:
@@ -43,17 +52,46 @@ def entry_payload(*, datasource_id: UUID, entry_id: UUID, version: int, describe
     return payload
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as it is searched."""
+
+    chunk: Chunk
+    text: str
+    context: str
+    """Lines that it is found by too; see `contexts`."""
+
+
+def passages(text: str, chunks: Sequence[Chunk], *, name: str, title: str | None) -> list[Passage]:
+    """Return the passages that chunks of an entry are."""
+    around = contexts(text, chunks, name=name, title=title)
+    return [
+        Passage(chunk, chunk.content(text), context) for chunk, context in zip(chunks, around, strict=True)
+    ]
+
+
+async def embed(embedder: Embedder, found: Sequence[Passage]) -> list[list[float]]:
+    """Embed passages with their contexts."""
+    return await embedder.embed_passages(
+        [passage.text for passage in found], [passage.context for passage in found]
+    )
+
+
 def make_points(
-    common: JsonObject, text: str, chunks: Sequence[Chunk], vectors: Sequence[list[float]]
+    common: JsonObject,
+    found: Sequence[Passage],
+    vectors: Sequence[list[float]],
+    *,
+    language: Language,
 ) -> list[Point]:
-    """Make the points of chunks; the same chunk of the same version always has the same id."""
+    """Make the points of an entry's passages; the same chunk of the same version always has the same id."""
     entry_id, of = UUID(common["entry_id"]), common["generation"]
     points: list[Point] = []
-    for chunk, dense in zip(chunks, vectors, strict=True):
-        passage = chunk.content(text)
+    for passage, dense in zip(found, vectors, strict=True):
+        chunk = passage.chunk
         payload: JsonObject = {
             **common,
-            "text": passage,
+            "text": passage.text,
             "number": chunk.number,
             "start": chunk.start,
             "end": chunk.end,
@@ -63,7 +101,8 @@ def make_points(
         if own:
             payload |= own
             payload["flags"] = [*common["flags"], *flags_of(own)]
-        points.append(Point(uuid5(entry_id, f"{of}:{chunk.number}"), dense, encode_passage(passage), payload))
+        words = encode_passage(passage.text, passage.context, language=language)
+        points.append(Point(uuid5(entry_id, f"{of}:{chunk.number}"), dense, words, payload))
     return points
 
 

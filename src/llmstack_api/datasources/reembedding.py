@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -13,13 +14,21 @@ from sqlalchemy.orm import Session
 
 from llmstack_api.datasources.folders import note_folder
 from llmstack_api.datasources.indexing import SLICE
-from llmstack_api.datasources.points import entry_payload, load_chunks, make_points
+from llmstack_api.datasources.points import (
+    Passage,
+    embed,
+    entry_payload,
+    language_of,
+    load_chunks,
+    make_points,
+    passages,
+)
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import EmbeddingAwayError
-from llmstack_api.ingest.document import Chunk
 from llmstack_api.models import Datasource, Entry, EntryContent, now
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.index import Space, generation
+from llmstack_api.vectors.languages import Language
 
 log = structlog.get_logger(__name__)
 
@@ -32,11 +41,8 @@ PAUSES: Final = (2.0, 5.0, 10.0, 20.0, 40.0)
 class _Indexed:
     """An entry that is searched, with its content."""
 
-    id: UUID
-    version: int
     common: JsonObject
-    text: str
-    chunks: list[Chunk]
+    passages: list[Passage]
 
 
 async def reembed(resources: Resources, datasource: Datasource) -> None:
@@ -81,7 +87,7 @@ async def _embed_missing(
             return False
         for entry_id, version in page:
             if done.get(entry_id) != version:
-                await _embed(resources, space, entry_id)
+                await _embed(resources, space, entry_id, language=language_of(datasource.config))
                 done[entry_id] = version
         await _remove_gone(resources, space, dict(page))
         last = page[-1][0]
@@ -99,26 +105,26 @@ async def _remove_gone(resources: Resources, space: Space, page: dict[UUID, int]
         await resources.index.remove_other_generations(space.collection, replaced)
 
 
-async def _embed(resources: Resources, space: Space, entry_id: UUID) -> None:
+async def _embed(resources: Resources, space: Space, entry_id: UUID, *, language: Language) -> None:
     entry = await resources.db.read(_indexed, entry_id)
     if entry is None:
         return
-    for start in range(0, len(entry.chunks), SLICE):
-        chunks = entry.chunks[start : start + SLICE]
-        vectors = await _vectors(space, [piece.content(entry.text) for piece in chunks])
-        points = await to_thread.run_sync(make_points, entry.common, entry.text, chunks, vectors)
-        await resources.index.add(space.collection, points, dimension=space.dimension)
+    for start in range(0, len(entry.passages), SLICE):
+        part = entry.passages[start : start + SLICE]
+        vectors = await _vectors(space, part)
+        make = partial(make_points, entry.common, part, vectors, language=language)
+        await resources.index.add(space.collection, await to_thread.run_sync(make), dimension=space.dimension)
 
 
-async def _vectors(space: Space, texts: list[str]) -> list[list[float]]:
-    """Embed texts; where the model is away for a while, what was done before is not done again."""
+async def _vectors(space: Space, part: Sequence[Passage]) -> list[list[float]]:
+    """Embed passages; if the model is away for a while, what was done before is not done again."""
     for pause in PAUSES:
         try:
-            return await space.embedder.embed_passages(texts)
+            return await embed(space.embedder, part)
         except EmbeddingAwayError as error:
             log.warning("reembedding_waits", model=space.embedder.model, error=str(error))
             await asyncio.sleep(pause)
-    return await space.embedder.embed_passages(texts)
+    return await embed(space.embedder, part)
 
 
 def _page_after(session: Session, datasource_id: UUID, last: UUID | None) -> list[tuple[UUID, int]]:
@@ -150,6 +156,7 @@ def _indexed(session: Session, entry_id: UUID) -> _Indexed | None:
             Entry.datasource_id,
             EntryContent.version,
             EntryContent.text,
+            EntryContent.title,
             EntryContent.chunks,
             EntryContent.described,
         )
@@ -164,12 +171,9 @@ def _indexed(session: Session, entry_id: UUID) -> _Indexed | None:
     common = entry_payload(
         datasource_id=row.datasource_id, entry_id=entry_id, version=row.version, described=row.described
     )
+    chunks = load_chunks(row.chunks or [])
     return _Indexed(
-        id=entry_id,
-        version=row.version,
-        common=common,
-        text=row.text or "",
-        chunks=load_chunks(row.chunks or []),
+        common=common, passages=passages(row.text or "", chunks, name=common["name"], title=row.title)
     )
 
 

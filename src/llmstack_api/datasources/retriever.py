@@ -20,7 +20,8 @@ from llmstack_api.resources import Resources
 from llmstack_api.vectors.filter_text import parse_filter_text
 from llmstack_api.vectors.filter_tree import parse_filters
 from llmstack_api.vectors.filters import Filter
-from llmstack_api.vectors.index import RRF_K, Mode, Wanted
+from llmstack_api.vectors.index import Mode, Wanted
+from llmstack_api.vectors.store import RRF_K
 
 MAX_QUERY: Final = 8192
 """Characters of a query that are searched for; what follows is left out."""

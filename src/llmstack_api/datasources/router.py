@@ -168,8 +168,8 @@ async def change_datasource(
 ) -> DatasourceOut:
     """Change a datasource's name, its settings or its embedding model; what is left out stays.
 
-    Another embedding model makes all vectors anew, in the background; `embedding.next_model` names it until the
-    searches use it.
+    Another embedding model, or another `config.language`, has all chunks indexed again in the background;
+    `embedding.next_model` names the model until that is done.
     """
     model = body.embedding.model if body.embedding else None
     if model is not None:

@@ -25,6 +25,7 @@ from llmstack_api.ingest.reading.labels import MAX_LABEL, find_label
 from llmstack_api.models import NAME_LENGTH, EntryStatus, Stage
 from llmstack_api.vectors.filter_rules import is_key
 from llmstack_api.vectors.index import Mode
+from llmstack_api.vectors.languages import Language
 from llmstack_api.web.routing import RequestModel
 
 MAX_METADATA_KEYS: Final = 64
@@ -109,6 +110,8 @@ class DatasourceConfig(RequestModel):
     """Characters that neighbouring chunks share; less than half of `chunk_size`."""
     refresh_interval: Annotated[int, Field(ge=MIN_REFRESH, le=31_536_000, strict=True)] | None = None
     """Seconds after which URLs and sitemaps are fetched again; null is never."""
+    language: Language = Language.AUTO
+    """Language of the entries, by its ISO 639-1 code. `auto` decides for each chunk by its words and its script."""
 
     @model_validator(mode="after")
     def _fits(self) -> "DatasourceConfig":
@@ -133,6 +136,8 @@ class ConfigChanges(BaseModel):
     chunk_overlap: Annotated[int, Field(ge=0, strict=True)] | None = None
     refresh_interval: Annotated[int, Field(ge=MIN_REFRESH, le=31_536_000, strict=True)] | None = None
     """Null stops refreshing."""
+    language: Language | None = None
+    """Another language has all chunks indexed again, in the background."""
 
 
 class EmbeddingChoice(RequestModel):
@@ -329,7 +334,7 @@ class SearchIn(RequestModel):
     filters: Filters = None
     """Which chunks may be found, by their metadata."""
     min_score: Annotated[float, Field(strict=True)] | None = None
-    """Leave out what scores less, on the mode's own scale: hybrid is rank fusion, semantic cosine, keyword BM25."""
+    """Leave out what scores less, on the mode's own scale: hybrid at most 1, semantic cosine, keyword BM25."""
     group_by: GroupBy | None = None
     """`entry` returns at most `group_size` results of each entry, its best ones; by default all that are found."""
     group_size: Annotated[int, Field(ge=1, le=10, strict=True)] | None = None

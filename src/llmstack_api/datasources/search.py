@@ -1,6 +1,6 @@
 """Search: the index proposes, the rows decide what may be seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -10,14 +10,15 @@ from sqlalchemy import Connection, bindparam, select
 
 from llmstack_api.datasources.folders import want_reembedding
 from llmstack_api.datasources.grouping import Grouping, Shown, collect
-from llmstack_api.datasources.points import INTERNAL
+from llmstack_api.datasources.points import INTERNAL, language_of
 from llmstack_api.datasources.service import NO_SUCH_DATASOURCE
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import DatasourceNotFoundError, EmbeddingAwayError
 from llmstack_api.models import Datasource, Entry
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.index import EQUAL_WEIGHTS, Mode, Wanted, generation
-from llmstack_api.vectors.store import Hit
+from llmstack_api.vectors.languages import Language
+from llmstack_api.vectors.store import Fusion, Hit
 
 WIDE: Final = 500
 """Hits that are asked for from the second round on."""
@@ -31,7 +32,7 @@ COPIES: Final = 100
 AS_FOUND: Final = Grouping()
 """Every hit is shown."""
 
-_Embedded: TypeAlias = tuple[list[float] | None, tuple[float, float]]
+_Embedded: TypeAlias = tuple[list[float] | None, Fusion, tuple[float, float]]
 """The query's vector, if the mode needs one, and the weights of the halves."""
 
 MOVES: Final = 3
@@ -93,9 +94,10 @@ async def search(
             await _require_models(resources, wanted, account_id)
             return []  # nothing has been stored yet
         if len(places) > 1:
-            raise SeveralPlacesError(list(places.values()))
-        (place,) = places
-        hits = await _collect(resources, wanted, place, account_id=account_id, grouping=grouping)
+            raise SeveralPlacesError([list(group) for group in places.values()])
+        ((place, languages),) = places.items()
+        asked = replace(wanted, language=_common(languages.values()))
+        hits = await _collect(resources, asked, place, account_id=account_id, grouping=grouping)
         # Where another model took over meanwhile, what was searched may have been removed already.
         if len(hits) == wanted.limit:
             break
@@ -130,7 +132,7 @@ async def _search(
     account_id: UUID,
     without: AbstractSet[str] = frozenset(),
 ) -> list[Hit]:
-    dense, weights = embedded
+    dense, fusion, weights = embedded
     met: set[str] = set()
     hidden: set[str] = set()
     seen: list[Hit] = []
@@ -138,7 +140,12 @@ async def _search(
         # where much is hidden, few hits would hide the rest one by one
         asked = wanted if number == 0 else replace(wanted, limit=max(wanted.limit, WIDE))
         hits = await resources.index.search(
-            place.collection, asked, dense=dense, weights=weights, without=hidden | without
+            place.collection,
+            asked,
+            dense=dense,
+            fusion=fusion,
+            weights=weights,
+            without=hidden | without,
         )
         met |= {hit.payload["generation"] for hit in hits}
         live = await resources.db.peek(_live, account_id, met)
@@ -158,9 +165,9 @@ async def _require_models(resources: Resources, wanted: Wanted, account_id: UUID
 
 
 async def _embedded(resources: Resources, wanted: Wanted, place: _Place) -> _Embedded:
-    """Embed the query where the mode compares by meaning; return the weights of the halves too."""
+    """Embed the query if the mode compares by meaning; return how both halves are fused too."""
     if wanted.mode == Mode.KEYWORD:
-        return None, EQUAL_WEIGHTS  # this needs no model
+        return None, Fusion.NONE, EQUAL_WEIGHTS  # this needs no model
     space = await resources.embedders.space(place.model)
     if space.dimension != place.dimension:
         await resources.db.write(want_reembedding, wanted.datasources)
@@ -168,11 +175,21 @@ async def _embedded(resources: Resources, wanted: Wanted, place: _Place) -> _Emb
             f"The embedding model {place.model!r} gives vectors of {space.dimension} dimensions now, and this "
             f"datasource has {place.dimension}; it is embedded anew."
         )
-    return await space.embedder.embed_query(wanted.query), space.weights
+    return await space.embedder.embed_query(wanted.query), space.fusion, space.weights
+
+
+def _common(languages: Iterable[Language]) -> Language:
+    """Return the language of all datasources; where they have several, the question itself is looked at."""
+    distinct = set(languages)
+    return distinct.pop() if len(distinct) == 1 else Language.AUTO
 
 
 _PLACES: Final = select(
-    Datasource.id, Datasource.embedding_model, Datasource.collection, Datasource.dimension
+    Datasource.id,
+    Datasource.embedding_model,
+    Datasource.collection,
+    Datasource.dimension,
+    Datasource.config,
 ).where(
     Datasource.id.in_(bindparam("ids", expanding=True)),
     Datasource.account_id == bindparam("account_id"),
@@ -192,16 +209,16 @@ _LIVE: Final = (
 
 def _places(
     connection: Connection, account_id: UUID, datasources: Sequence[UUID]
-) -> dict[_Place, list[UUID]]:
-    """Return where the points are, and of which datasources; those that have none yet are nowhere."""
+) -> dict[_Place, dict[UUID, Language]]:
+    """Return where the points are, of which datasources, and their languages; those without any are nowhere."""
     ids = set(datasources)
     rows = connection.execute(_PLACES, {"ids": list(ids), "account_id": account_id}).all()
     if len(rows) < len(ids):
         raise DatasourceNotFoundError(NO_SUCH_DATASOURCE)
-    places: dict[_Place, list[UUID]] = {}
-    for id_, model, collection, dimension in rows:
+    places: dict[_Place, dict[UUID, Language]] = {}
+    for id_, model, collection, dimension, config in rows:
         if collection is not None and dimension is not None:
-            places.setdefault(_Place(model, collection, dimension), []).append(id_)
+            places.setdefault(_Place(model, collection, dimension), {})[id_] = language_of(config)
     return places
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
+from llmstack_api.datasources.points import language_of
 from llmstack_api.datasources.transitions import bury_datasource, want_reembedding
 from llmstack_api.datasources.types import SITEMAP
 from llmstack_api.engine.ports import JsonObject
@@ -87,19 +88,25 @@ def change_datasource(
     config: JsonObject | None,
     embedding_model: str | None,
 ) -> tuple[Counted, list[Job]]:
-    """Change a datasource; another embedding model is work to do."""
+    """Change a datasource; another embedding model or language is work to do."""
     datasource = find(session, account_id=account_id, datasource_id=datasource_id, lock=True)
     changed = False
     if name is not None and name != datasource.name:
         datasource.name, changed = name, True
+    wanted = datasource.next_model or datasource.embedding_model
+    model = embedding_model or wanted
+    again = model != wanted
     if config is not None and config != datasource.config:
         before, datasource.config = datasource.config, config
         _follow_config(session, datasource, before)
         changed = True
+        # With nothing searchable yet there is nothing to do again: entries that are under way follow the row.
+        again |= datasource.collection is not None and language_of(config) != language_of(before)
     jobs: list[Job] = []
-    if embedding_model is not None and _takes_over(datasource, embedding_model):
+    if again:
+        _require_swept(datasource)
         session.flush()
-        want_reembedding(session, datasource.id, embedding_model)
+        want_reembedding(session, datasource.id, model)
         session.refresh(datasource)
         jobs.append(Job(JobKind.DATASOURCE, datasource.id, account_id))
         changed = True
@@ -109,14 +116,11 @@ def change_datasource(
     return _counted(session, [datasource])[0], jobs
 
 
-def _takes_over(datasource: Datasource, model: str) -> bool:
-    if model == (datasource.next_model or datasource.embedding_model):
-        return False
+def _require_swept(datasource: Datasource) -> None:
     if datasource.old_collection is not None:
         raise ConflictError(
             "The vectors of an earlier model are still being removed; try again.", retry_after=2
         )
-    return True
 
 
 def _follow_config(session: Session, datasource: Datasource, before: JsonObject) -> None:

@@ -49,6 +49,7 @@ class Claimed:
     parent_id: UUID | None
     token: UUID
     embedding_model: str
+    dimension: int | None
     collection: str | None
     next_collection: str | None
     old_collection: str | None
@@ -124,6 +125,7 @@ _CLAIM: Final = (
         Entry.begun,
         Entry.parent_id,
         Datasource.embedding_model,
+        Datasource.dimension,
         Datasource.collection,
         Datasource.next_collection,
         Datasource.old_collection,

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -23,7 +23,8 @@ from llmstack_api.outbound import Egress
 from llmstack_api.settings import Settings
 from llmstack_api.vectors.bundled import BundledEmbedder
 from llmstack_api.vectors.embedding import Embedder
-from llmstack_api.vectors.index import BUNDLED_WEIGHTS, RRF_K
+from llmstack_api.vectors.fusion import fuse
+from llmstack_api.vectors.index import BUNDLED_WEIGHTS
 from llmstack_api.vectors.sparse import encode_passage, encode_query
 from llmstack_api.vectors.store import SparseVector
 
@@ -94,15 +95,10 @@ class Texts:
         if len(pieces) > MAX_COMPARED:
             compared = sorted(_ranked(by_words)[:MAX_COMPARED])
         by_meaning = await self._by_meaning([pieces[index] for index in compared], query)
-        points: defaultdict[int, float] = defaultdict(float)
-        dense, sparse = BUNDLED_WEIGHTS
-        for rank, position in enumerate(_ranked(by_meaning)):
-            points[compared[position]] += dense / (RRF_K + rank)
-        for rank, index in enumerate(_ranked(by_words)):
-            if by_words[index] > 0:
-                points[index] += sparse / (RRF_K + rank)
-        best = sorted(points, key=lambda index: (-points[index], index))[:limit]
-        return [pieces[index] for index in sorted(best)]
+        cosines = dict(zip(compared, by_meaning, strict=True))
+        words = {index: by_words[index] for index in compared if by_words[index] > 0}
+        best = fuse(cosines, words, weights=BUNDLED_WEIGHTS, limit=limit)
+        return [pieces[index] for index in sorted(index for index, _ in best)]
 
     async def _by_words(self, pieces: Sequence[str], query: str) -> list[float]:
         """Score pieces by BM25, with how rare a word is among them."""

@@ -9,15 +9,17 @@ from llmstack_api.errors import EmbeddingRefusedError, StartError
 from llmstack_api.llm.embeddings import HttpEmbedder
 from llmstack_api.outbound import operator_client
 from llmstack_api.settings import Settings
-from llmstack_api.vectors import sparse
+from llmstack_api.vectors import embedding, sparse
 from llmstack_api.vectors.bundled import BundledEmbedder
 from llmstack_api.vectors.embedding import Embedder
 from llmstack_api.vectors.index import BUNDLED_WEIGHTS, EQUAL_WEIGHTS, Space
+from llmstack_api.vectors.store import Fusion
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
     embedder: Embedder
+    fusion: Fusion
     weights: tuple[float, float]
     profile: str
     """What the vectors depend on besides the model and its dimension."""
@@ -59,12 +61,13 @@ class Embedders:
             collection=_collection(model, dimension, found.profile),
             dimension=dimension,
             embedder=found.embedder,
+            fusion=found.fusion,
             weights=found.weights,
         )
 
 
 def _collection(model: str, dimension: int, profile: str) -> str:
-    said = f"{model}\n{dimension}\ncosine\n{profile}\n{sparse.VERSION}"
+    said = f"{model}\n{dimension}\ncosine\n{profile}\n{embedding.VERSION}\n{sparse.VERSION}"
     return f"chunks_{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
@@ -75,7 +78,7 @@ async def open_embedders(settings: Settings) -> AsyncGenerator[Embedders]:
     Raises:
         StartError: only one of the endpoint and its model is set.
     """
-    bundled = _Model(BundledEmbedder(), BUNDLED_WEIGHTS, "")
+    bundled = _Model(BundledEmbedder(), Fusion.SCORES, BUNDLED_WEIGHTS, "")
     if settings.embedding_base_url is None:
         if settings.embedding_model is not None:
             raise StartError("LLMSTACK_EMBEDDING_BASE_URL: needed where LLMSTACK_EMBEDDING_MODEL is set")
@@ -95,4 +98,4 @@ async def open_embedders(settings: Settings) -> AsyncGenerator[Embedders]:
             passage_prefix=prefixes[1],
             idle_timeout=settings.model_idle_timeout,
         )
-        yield Embedders(bundled, _Model(embedder, EQUAL_WEIGHTS, "\n".join(prefixes)))
+        yield Embedders(bundled, _Model(embedder, Fusion.RANKS, EQUAL_WEIGHTS, "\n".join(prefixes)))

@@ -92,10 +92,16 @@ class HttpEmbedder:
             self._give_up(QUESTION_PATIENCE)
         return cast("int", self._dimension)  # every answer that is taken has set it
 
-    async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        """Embed passages, in the order given."""
+    async def embed_passages(
+        self, texts: Sequence[str], contexts: Sequence[str] | None = None
+    ) -> list[list[float]]:
+        """Embed passages, in the order given; a context goes before its text, on lines of its own."""
         await self.dimension()
-        batches = list(self._batches([self._passage_prefix + text for text in texts]))
+        whole = [
+            f"{context}\n{text}" if context else text
+            for text, context in zip(texts, contexts or [""] * len(texts), strict=True)
+        ]
+        batches = list(self._batches([self._passage_prefix + text for text in whole]))
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._embed_batch(batch)) for batch in batches]

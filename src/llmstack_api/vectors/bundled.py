@@ -16,7 +16,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from llmstack_api.errors import EmbeddingRefusedError
 
@@ -48,6 +48,9 @@ _REMEMBERED: Final = 16_384
 
 _LONGEST_REMEMBERED: Final = 24
 
+_OWN: Final = 0.7
+"""Share of a passage's own text in its vector, where it has a context."""
+
 _loading: Final = Lock()
 
 
@@ -64,14 +67,17 @@ class BundledEmbedder:
         """Return the vectors' dimension."""
         return DIMENSION
 
-    async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed_passages(
+        self, texts: Sequence[str], contexts: Sequence[str] | None = None
+    ) -> list[list[float]]:
         """Embed passages, in the order given; a text alone has the same vector as among others."""
         vectors = await self._load()
         embedded: list[list[float]] = []
         for start in range(0, len(texts), SLICE):
+            part, of = texts[start : start + SLICE], contexts and contexts[start : start + SLICE]
             # More threads would only take the interpreter from the loop more often.
             async with self._one_at_a_time:
-                embedded += await asyncio.to_thread(vectors.embed, texts[start : start + SLICE])
+                embedded += await asyncio.to_thread(vectors.embed, part, of)
         return embedded
 
     async def embed_query(self, text: str) -> list[float]:
@@ -98,12 +104,19 @@ class _Vectors:
     known: dict[str, list[int]]
     """Pieces of words that were met."""
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Average the vectors of each text's pieces and scale the mean to unit length."""
+    def embed(self, texts: Sequence[str], contexts: Sequence[str] | None = None) -> list[list[float]]:
+        """Average the vectors of each text's pieces and scale the mean to unit length; mix in the context's."""
         # One by one, so that no text depends on its neighbours.
-        return [self._embed_one(text) for text in texts]
+        alone = [self._embed_one(text) for text in texts]
+        if not contexts:
+            return [vector.tolist() for vector in alone]
+        known = {context: self._embed_one(context) for context in set(contexts) if context}
+        return [
+            _mixed(vector, known[context]).tolist() if context else vector.tolist()
+            for vector, context in zip(alone, contexts, strict=True)
+        ]
 
-    def _embed_one(self, text: str) -> list[float]:
+    def _embed_one(self, text: str) -> "NDArray[np.float32]":
         import numpy as np  # noqa: PLC0415 # slow to import, not always needed
 
         counts = Counter(self._pieces(text))
@@ -111,7 +124,7 @@ class _Vectors:
         # A product of matrices would wake the threads of the linear algebra for nothing.
         total = np.einsum("i,ij->j", times, self.matrix[list(counts)].astype(np.float32))
         length = math.sqrt(float(total.dot(total)))
-        return (total / length).tolist()
+        return cast("NDArray[np.float32]", total / length)
 
     def _pieces(self, text: str) -> list[int]:
         """Cut a text into word pieces, as the tokenizer would cut it as a whole; an empty one has a blank's."""
@@ -128,6 +141,12 @@ class _Vectors:
                 self.known.clear()
             self.known[word] = pieces
         return pieces
+
+
+def _mixed(own: "NDArray[np.float32]", context: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    mean = cast("NDArray[np.float32]", _OWN * own + (1 - _OWN) * context)
+    length = math.sqrt(float(mean.dot(mean)))
+    return cast("NDArray[np.float32]", mean / length) if length else own
 
 
 def _load_once() -> _Vectors:

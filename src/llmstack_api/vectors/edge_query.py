@@ -4,12 +4,23 @@ Conditions are Qdrant's JSON; what is not translated here raises ValueError, so 
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import qdrant_edge as qe
 
-from llmstack_api.vectors.store import DENSE, SPARSE, Hit, JsonObject, Point, Query, SparseVector
+from llmstack_api.vectors.store import (
+    DENSE,
+    RRF_K,
+    SPARSE,
+    Fusion,
+    Hit,
+    JsonObject,
+    Point,
+    Query,
+    SparseVector,
+)
 
 _Condition: TypeAlias = (
     qe.FieldCondition
@@ -37,7 +48,7 @@ def to_points(points: Sequence[Point]) -> list[qe.Point]:
 def to_request(query: Query) -> qe.QueryRequest:
     """Translate a search: one half by itself, or both with their ranks fused."""
     halves = _halves(query)
-    if not query.fused:
+    if query.fusion is Fusion.NONE:
         vector, condition, params = halves[0]
         return qe.QueryRequest(
             limit=query.limit,
@@ -52,14 +63,43 @@ def to_request(query: Query) -> qe.QueryRequest:
             qe.Prefetch(limit=query.candidates, query=vector, filter=condition, params=params)
             for vector, condition, params in halves
         ],
-        query=cast("qe.Fusion", qe.Fusion.Rrf(k=query.rrf_k, weights=query.weights_of_halves)),
+        query=cast("qe.Fusion", qe.Fusion.Rrf(k=RRF_K, weights=query.weights_of_halves)),
         with_payload=True,
     )
+
+
+def to_halves(query: Query) -> qe.QueryBatchRequest:
+    """Translate the halves of a search to requests of ids and scores alone."""
+    return qe.QueryBatchRequest(
+        [
+            qe.QueryRequest(limit=query.candidates, query=vector, filter=condition, params=params)
+            for vector, condition, params in _halves(query)
+        ]
+    )
+
+
+def to_cosines(dense: list[float], ids: AbstractSet[UUID]) -> qe.QueryRequest:
+    """Ask for the cosines of points."""
+    return qe.QueryRequest(
+        limit=len(ids),
+        query=qe.Query.Nearest(dense, DENSE),
+        filter=qe.Filter(must=[qe.HasIdCondition(set(ids))]),
+    )
+
+
+def to_scores(points: Sequence[qe.ScoredPoint]) -> dict[UUID, float]:
+    """Translate points that were found without their payload; ours have UUIDs for ids."""
+    return {cast("UUID", point.id): point.score for point in points}
 
 
 def to_hit(point: qe.ScoredPoint) -> Hit:
     """Translate a point that was found."""
     return Hit(id=UUID(str(point.id)), score=point.score, payload=point.payload or {})
+
+
+def to_payloads(records: Sequence[qe.Record]) -> dict[UUID, JsonObject]:
+    """Translate points that were asked for by their ids."""
+    return {cast("UUID", record.id): record.payload or {} for record in records}
 
 
 def to_filter(condition: JsonObject) -> qe.Filter:

@@ -17,8 +17,18 @@ import qdrant_edge as qe
 import structlog
 
 from llmstack_api.errors import LLMStackError, StorageFullError, VectorStoreAwayError
-from llmstack_api.vectors.edge_query import to_filter, to_hit, to_points, to_request
-from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Hit, JsonObject, Point, Query
+from llmstack_api.vectors.edge_query import (
+    to_cosines,
+    to_filter,
+    to_halves,
+    to_hit,
+    to_payloads,
+    to_points,
+    to_request,
+    to_scores,
+)
+from llmstack_api.vectors.fusion import fuse
+from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Fusion, Hit, JsonObject, Point, Query
 
 MARGIN: Final = 16 * 1024 * 1024
 """Bytes left on the disk below which nothing at all is written: a page that finds no room kills the process."""
@@ -81,9 +91,24 @@ class Shard:
 
     def query(self, query: Query) -> list[Hit]:
         """Return the best hits, best first."""
+        if query.fusion is Fusion.SCORES:
+            return self._fused(query)
         request = to_request(query)
         with self._guarded():
             return [to_hit(point) for point in self._edge.query(request)]
+
+    def _fused(self, query: Query) -> list[Hit]:
+        """Sum the scores of both halves: with the exact cosines, and no BM25 of what meaning alone brought."""
+        halves = to_halves(query)
+        with self._guarded():
+            found = list(map(to_scores, self._edge.query_batch(halves)))
+            words = found.pop() if query.sparse is not None else {}
+            cosines = found.pop() if found else dict.fromkeys(words, 0.0)
+            if query.dense is not None and (others := words.keys() - cosines.keys()):
+                cosines |= to_scores(self._edge.query(to_cosines(query.dense, others)))
+            best = dict(fuse(cosines, words, weights=query.weights, limit=query.limit))
+            records = self._edge.retrieve(list(best), with_payload=True, with_vector=False)
+        return [Hit(id_, best[id_], payload) for id_, payload in to_payloads(records).items()]
 
     def count(self, condition: JsonObject) -> int:
         """Count the points that fulfil a condition."""

@@ -1,7 +1,10 @@
 """The port of an embedding model."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+VERSION: Final = "context-1"
+"""Bump when passages are embedded in another way: vectors of different versions are not comparable."""
 
 
 class Embedder(Protocol):
@@ -20,8 +23,13 @@ class Embedder(Protocol):
         """Return the vectors' dimension; asks the model once where it is not known."""
         ...
 
-    async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        """Embed passages, in the order given."""
+    async def embed_passages(
+        self, texts: Sequence[str], contexts: Sequence[str] | None = None
+    ) -> list[list[float]]:
+        """Embed passages, in the order given.
+
+        `contexts` has lines for each that say where it stands, such as its headings; they may be empty.
+        """
         ...
 
     async def embed_query(self, text: str) -> list[float]:

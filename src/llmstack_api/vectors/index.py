@@ -8,15 +8,15 @@ from uuid import UUID
 
 from llmstack_api.vectors.embedding import Embedder
 from llmstack_api.vectors.filters import Filter, condition_of
+from llmstack_api.vectors.languages import Language
 from llmstack_api.vectors.sparse import encode_query
-from llmstack_api.vectors.store import Hit, JsonObject, Point, Query, VectorStore
+from llmstack_api.vectors.store import Fusion, Hit, JsonObject, Point, Query, VectorStore
 
-RRF_K: Final = 2
-BUNDLED_WEIGHTS: Final = (1.0, 2.0)
-"""Weights of the dense and the sparse half in the fusion, measured for the bundled static vectors."""
+BUNDLED_WEIGHTS: Final = (0.55, 0.45)
+"""Weights of meaning and words in the sum of scores, measured for the bundled static vectors."""
 EQUAL_WEIGHTS: Final = (1.0, 1.0)
-"""The same for a real embedding model."""
-MIN_CANDIDATES: Final = 50
+"""Weights of the ranks for a real embedding model."""
+MIN_CANDIDATES: Final = 60
 """Hits of each half that are fused at least."""
 
 
@@ -24,7 +24,7 @@ class Mode(StrEnum):
     """How a search compares."""
 
     HYBRID = "hybrid"
-    """By meaning and by words; `score` is reciprocal rank fusion, of use only to order the hits of one search."""
+    """By meaning and by words; `score` is their weighted sum, at most 1; that of their ranks with another model."""
     SEMANTIC = "semantic"
     """By meaning; `score` is the cosine of the vectors, -1 to 1."""
     KEYWORD = "keyword"
@@ -38,6 +38,7 @@ class Space:
     collection: str
     dimension: int
     embedder: Embedder = field(repr=False)
+    fusion: Fusion
     weights: tuple[float, float]
 
 
@@ -53,6 +54,8 @@ class Wanted:
     min_score: float | None = None
     semantic_ratio: float | None = None
     """Weight of the half that compares by meaning, 0 to 1; None leaves the space's own weights."""
+    language: Language = Language.AUTO
+    """What the question is in, if that is known."""
 
 
 class Index:
@@ -98,12 +101,13 @@ class Index:
         wanted: Wanted,
         *,
         dense: list[float] | None,
+        fusion: Fusion = Fusion.RANKS,
         weights: tuple[float, float] = EQUAL_WEIGHTS,
         without: Iterable[str] = (),
     ) -> list[Hit]:
         """Return the best hits in the datasources, best first; `without` names generations to leave out.
 
-        `dense` is the embedded query where the mode compares by meaning.
+        `dense` is the embedded query where the mode compares by meaning; `fusion` is for the hybrid mode.
         """
         ratio = wanted.semantic_ratio
         corpus: JsonObject = {"must": [_any("datasource_id", map(str, wanted.datasources))]}
@@ -113,7 +117,9 @@ class Index:
         if left_out := list(without):
             condition["must_not"] = [_of_generations(left_out)]
         sparse = (
-            None if wanted.mode == Mode.SEMANTIC or wanted.semantic_ratio == 1 else encode_query(wanted.query)
+            None
+            if wanted.mode == Mode.SEMANTIC or wanted.semantic_ratio == 1
+            else encode_query(wanted.query, language=wanted.language)
         )
         if sparse is not None and not sparse.indices:
             sparse = None  # no word that counts
@@ -130,8 +136,7 @@ class Index:
                 corpus=corpus,
                 limit=wanted.limit,
                 candidates=max(MIN_CANDIDATES, 2 * wanted.limit),
-                rrf_k=RRF_K,
-                fused=wanted.mode == Mode.HYBRID,
+                fusion=fusion if wanted.mode == Mode.HYBRID else Fusion.NONE,
                 weights=weights if ratio is None else (ratio, 1 - ratio),
             ),
         )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from qdrant_client import models
 
-from llmstack_api.vectors.store import DENSE, SPARSE, Hit, JsonObject, Point, Query, SparseVector
+from llmstack_api.vectors.store import DENSE, RRF_K, SPARSE, Hit, JsonObject, Point, Query, SparseVector
 
 
 def to_points(points: Sequence[Point]) -> list[models.PointStruct]:
@@ -49,9 +49,40 @@ def to_halves(query: Query) -> list[models.Prefetch]:
     return halves
 
 
+def to_batch(query: Query) -> list[models.QueryRequest]:
+    """Translate a search whose scores are summed: its halves, then the cosines of what its words find."""
+    halves = to_halves(query)
+    requests = [
+        models.QueryRequest(
+            query=half.query,
+            using=half.using,
+            filter=half.filter,
+            params=half.params,
+            limit=query.candidates,
+            with_payload=False,
+        )
+        for half in halves
+    ]
+    if len(halves) > 1:
+        cosines = models.QueryRequest(
+            prefetch=halves[1],
+            query=halves[0].query,
+            using=DENSE,
+            limit=query.candidates,
+            with_payload=False,
+        )
+        requests.append(cosines)
+    return requests
+
+
+def to_scores(points: Sequence[models.ScoredPoint]) -> dict[UUID, float]:
+    """Translate points that were found without their payload."""
+    return {UUID(str(point.id)): point.score for point in points}
+
+
 def to_fusion(query: Query) -> models.RrfQuery:
     """Say how the ranks of the halves become one."""
-    return models.RrfQuery(rrf=models.Rrf(k=query.rrf_k, weights=query.weights_of_halves))
+    return models.RrfQuery(rrf=models.Rrf(k=RRF_K, weights=query.weights_of_halves))
 
 
 def to_hit(point: models.ScoredPoint) -> Hit:

@@ -4,18 +4,28 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
+from uuid import UUID
 
 from qdrant_client import models
 
 from llmstack_api.errors import VectorStoreAwayError
+from llmstack_api.vectors.fusion import fuse
 from llmstack_api.vectors.qdrant_calls import (
     ExistingCollectionError,
     MissingCollectionError,
     call,
     open_client,
 )
-from llmstack_api.vectors.qdrant_query import to_filter, to_fusion, to_halves, to_hit, to_points
-from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Hit, JsonObject, Point, Query
+from llmstack_api.vectors.qdrant_query import (
+    to_batch,
+    to_filter,
+    to_fusion,
+    to_halves,
+    to_hit,
+    to_points,
+    to_scores,
+)
+from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Fusion, Hit, JsonObject, Point, Query
 
 BATCH: Final = 64
 """Points in one request: to translate them holds the loop for some 5 ms."""
@@ -72,25 +82,49 @@ class QdrantServer:
 
     async def query(self, collection: str, query: Query) -> list[Hit]:
         """Return the best hits, best first."""
-        halves = to_halves(query)
-        alone = None if query.fused else halves[0]
         try:
-            answer = await call(
-                lambda: self._client.query_points(
-                    collection,
-                    query=alone.query if alone else to_fusion(query),
-                    using=alone.using if alone else None,
-                    query_filter=alone.filter if alone else None,
-                    search_params=alone.params if alone else None,
-                    prefetch=None if alone else halves,
-                    limit=query.limit,
-                ),
-                within=self._read_within,
-            )
+            hits = await (self._fused if query.fusion is Fusion.SCORES else self._found)(collection, query)
         except MissingCollectionError:
             return []
         # Equal scores come in any order.
-        return sorted(map(to_hit, answer.points), key=lambda hit: (-hit.score, hit.id))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+
+    async def _found(self, collection: str, query: Query) -> list[Hit]:
+        halves = to_halves(query)
+        alone = halves[0] if query.fusion is Fusion.NONE else None
+        answer = await call(
+            lambda: self._client.query_points(
+                collection,
+                query=alone.query if alone else to_fusion(query),
+                using=alone.using if alone else None,
+                query_filter=alone.filter if alone else None,
+                search_params=alone.params if alone else None,
+                prefetch=None if alone else halves,
+                limit=query.limit,
+            ),
+            within=self._read_within,
+        )
+        return list(map(to_hit, answer.points))
+
+    async def _fused(self, collection: str, query: Query) -> list[Hit]:
+        """Sum the scores of both halves, then ask for the payload of the best."""
+        batch = to_batch(query)
+        answers = await call(
+            lambda: self._client.query_batch_points(collection, batch), within=self._read_within
+        )
+        found = [to_scores(answer.points) for answer in answers]
+        words = {} if query.sparse is None else found[0] if query.dense is None else found[1]
+        cosines = dict.fromkeys(words, 0.0) if query.dense is None else found[0] | found[-1]
+        best = dict(fuse(cosines, words, weights=query.weights, limit=query.limit))
+        if not best:
+            return []
+        ids = [str(id_) for id_ in best]
+        records = await call(
+            lambda: self._client.retrieve(collection, ids, with_payload=True), within=self._read_within
+        )
+        return [
+            Hit(UUID(str(record.id)), best[UUID(str(record.id))], record.payload or {}) for record in records
+        ]
 
     async def count(self, collection: str, condition: JsonObject) -> int:
         """Count the points that fulfil a condition."""

@@ -6,6 +6,7 @@ translation of a filter serves both engines.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -39,9 +40,24 @@ class Point:
     payload: JsonObject
 
 
+class Fusion(StrEnum):
+    """How the halves of a search, by the dense and by the sparse vector, become one."""
+
+    NONE = "none"
+    """There is one half only, whose scores stay as they are."""
+    SCORES = "scores"
+    """Weighted sum of cosine and BM25, as `fusion.fuse` has it."""
+    RANKS = "ranks"
+    """Weighted sum of reciprocal ranks, with `RRF_K`."""
+
+
+RRF_K: Final = 2
+"""Added to each rank before it is divided by: the smaller, the more the first ranks count."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One search by one vector, or `fused`: by the ranks of one or both (RRF, `rrf_k`, `weights` dense then sparse)."""
+    """One search, by one vector or by two."""
 
     dense: list[float] | None
     sparse: SparseVector | None
@@ -52,9 +68,9 @@ class Query:
     limit: int
     candidates: int
     """Hits of each half that are fused."""
-    fused: bool
-    rrf_k: int
+    fusion: Fusion
     weights: tuple[float, float]
+    """Of the dense and of the sparse half."""
 
     @property
     def weights_of_halves(self) -> list[float]:

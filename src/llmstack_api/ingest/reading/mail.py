@@ -146,7 +146,9 @@ def _payload(part: Mail) -> bytes:
 def _text(part: Mail) -> str:
     """Decode a part; one whose lines were broken for the way gets its paragraphs back."""
     charset = part.get_content_charset()
-    text = decode(Source(_payload(part), media_type=f"text/plain; charset={charset}" if charset else None)).text
+    text = decode(
+        Source(_payload(part), media_type=f"text/plain; charset={charset}" if charset else None)
+    ).text
     if part.get_content_subtype() == "plain" and _parameter(part, "format") == "flowed":
         text = unflow(clean(text), delete_space=_parameter(part, "delsp") == "yes")
     return text
