@@ -23,6 +23,7 @@ from uuid import UUID
 import orjson
 import uvloop
 
+from llmstack_api.datasources.points import Passage, embed, passages
 from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, chunk
 from llmstack_api.ingest.document import Document
 from llmstack_api.vectors.bundled import BundledEmbedder
@@ -152,28 +153,25 @@ async def _report(collection: Collection, *, size: int, overlap: int, weights: t
 
 async def _fill(index: Index, space: Space, collection: Collection, *, size: int, overlap: int) -> Indexed:
     cpu, wall = process_time(), perf_counter()
-    passages = [
-        (document_id, text[place.start : place.end], title)
-        for document_id, (title, text) in collection.documents.items()
-        for place in chunk(Document(text=text), size=size, overlap=overlap)
-    ]
-    for start in range(0, len(passages), _SLICE):
-        part = passages[start : start + _SLICE]
-        vectors = await space.embedder.embed_passages(
-            [text for _, text, _ in part], [context for *_, context in part]
-        )
+    found: list[tuple[str, Passage]] = []
+    for document_id, (title, text) in collection.documents.items():
+        pieces = chunk(Document(text=text), size=size, overlap=overlap)
+        found += [(document_id, passage) for passage in passages(text, pieces, name=title, title=None)]
+    for start in range(0, len(found), _SLICE):
+        part = found[start : start + _SLICE]
+        vectors = await embed(space.embedder, [passage for _, passage in part])
         points = [
             Point(
                 UUID(int=start + number),
                 dense,
-                encode_passage(text, context),
+                encode_passage(passage.text, passage.context),
                 {"datasource_id": str(_DATASOURCE), "entry_id": document_id},
             )
-            for number, ((document_id, text, context), dense) in enumerate(zip(part, vectors, strict=True))
+            for number, ((document_id, passage), dense) in enumerate(zip(part, vectors, strict=True))
         ]
         await index.add(space.collection, points, dimension=space.dimension)
     await index.flush(space.collection)
-    return Indexed(len(passages), process_time() - cpu, perf_counter() - wall)
+    return Indexed(len(found), process_time() - cpu, perf_counter() - wall)
 
 
 async def _measure(index: Index, space: Space, collection: Collection, *, mode: Mode) -> Measured:

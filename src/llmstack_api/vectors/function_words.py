@@ -106,4 +106,10 @@ _OTHERS: Final = {
     "Catalan": "als amb aquest aquesta com dels els està hi més molt només però què quan són té tots unes",
 }
 OTHERS: Final = frozenset(" ".join(_OTHERS.values()).split()) - ENGLISH - frozenset(_ALSO_ENGLISH.split())
-"""Function words of other languages of Latin script."""
+"""Function words of other languages of Latin script, without those that English texts have too."""
+
+_IN_NAMES: Final = (
+    "da das de del den der des di die dos du el es et je la las le les lo los na se si te un van"
+)
+IN_NAMES: Final = frozenset(_IN_NAMES.split())
+"""Those of the rest that English texts have in names alone."""

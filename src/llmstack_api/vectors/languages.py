@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from llmstack_api.vectors.function_words import ENGLISH, OTHERS
+from llmstack_api.vectors.function_words import ENGLISH, IN_NAMES, OTHERS
 
 if TYPE_CHECKING:
     from qdrant_edge import Bm25
@@ -61,6 +61,8 @@ _WITHOUT_PREFIXES: Final = frozenset(
     {Language.ENGLISH, Language.CHINESE, Language.JAPANESE, Language.KOREAN, Language.THAI}
 )
 """Languages in whose texts a word of Latin letters is an English one, or might as well be."""
+
+_ACCENTED: Final = re.compile("[\u00df-\u00f6\u00f8-\u024f\u1e00-\u1eff]")
 
 _SURELY: Final = (" of ", " and ", " to ", " is ", " in ")
 
@@ -118,12 +120,13 @@ def asks_prefixes(text: str, language: Language) -> bool:
 
 
 def _evidence(text: str) -> tuple[int, int]:
-    """Count the distinct words that only English has, and those that it does not have."""
+    """Count the distinct words that only English has, and those of Latin letters that it does not have."""
     words = set(text.lower().split())
     others = len(OTHERS & words)
     if not text.isascii():
-        others += sum(1 for word in words if not word.isascii() and word.isalpha() and word not in OTHERS)
-    return len(ENGLISH & words), others
+        others += sum(_ACCENTED.search(word) is not None for word in words - OTHERS)
+    english, names = len(ENGLISH & words), len(IN_NAMES & words)
+    return english, others + (names if names > 1 and not english else 0)
 
 
 def prefixes(text: str, *, latin: bool) -> list[int]:
