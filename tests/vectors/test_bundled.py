@@ -5,17 +5,18 @@ import math
 import subprocess
 import sys
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from llmstack_api.vectors import bundled
-from llmstack_api.vectors.bundled import DIMENSION, INLINE, MODEL, SLICE, BundledEmbedder
+from llmstack_api.vectors.bundled import DIMENSION, FORGET_AFTER, INLINE, MODEL, SLICE, BundledEmbedder
+from llmstack_api.vectors.word_pieces import BLANK
+from tests.vectors.vocabulary import pieces, tokenizer_file
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
@@ -57,6 +58,7 @@ async def test_a_text_has_the_same_vector_alone_and_among_others(texts: list[str
     assert all(math.isclose(math.hypot(*vector), 1.0, rel_tol=1e-5) for vector in together)
 
 
+@settings(deadline=None)  # the first one loads the vectors
 @given(TEXTS, st.integers(1, 3))
 def test_words_have_the_pieces_that_they_have_in_the_text_as_a_whole(text: str, times: int) -> None:
     spaced = f"{text} {' ' * times}the wing{text}".replace("\0", " ▁")
@@ -66,13 +68,35 @@ def test_words_have_the_pieces_that_they_have_in_the_text_as_a_whole(text: str, 
 
 @cache
 def whole() -> Tokenizer:
-    spec = find_spec("wordllama")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    folder = Path(spec.submodule_search_locations[0])
-    tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    tokenizer: Any = Tokenizer.from_file(str(tokenizer_file()))
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def test_no_piece_goes_over_the_end_of_what_is_cut_and_remembered_by_itself() -> None:
+    for piece in pieces():
+        text = piece.replace(BLANK, " ")
+        assert bundled._WORD.findall(text) == [text]  # pyright: ignore[reportPrivateUsage] # the cut shows nowhere else
+
+
+def test_nothing_of_a_text_is_lost_between_what_is_cut() -> None:
+    text = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+    assert "".join(bundled._WORD.findall(text)) == text  # pyright: ignore[reportPrivateUsage] # likewise
+
+
+def test_numbers_of_half_precision_are_widened_exactly() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.int16)
+    finite = every[np.isfinite(every.view(np.float16))]
+    assert np.array_equal(bundled._widen(finite), finite.view(np.float16).astype(np.float32))  # pyright: ignore[reportPrivateUsage] # a fault would show as slightly worse searches only
+
+
+async def test_the_vectors_are_the_same_after_their_memory_was_given_back() -> None:
+    embedder = BundledEmbedder()
+    text = "The dog sleeps on the sofa."
+    before = await embedder.embed_query(text)
+    many = await embedder.embed_passages([text] * FORGET_AFTER)
+    assert many == [before] * FORGET_AFTER
+    assert await embedder.embed_query(text) == before
 
 
 async def test_passages_come_back_in_order_over_slices() -> None:
@@ -114,9 +138,10 @@ def test_it_imports_nothing_slow_before_it_is_needed_and_its_package_never() -> 
 import asyncio, sys
 from llmstack_api.vectors.bundled import BundledEmbedder
 embedder = BundledEmbedder()
-slow = {"numpy", "tokenizers", "wordllama", "qdrant_edge"} & set(sys.modules)
+slow = {"numpy", "qdrant_edge"} & set(sys.modules)
 asyncio.run(embedder.embed_query("hello"))
-print(sorted(slow), sorted({"wordllama", "requests", "safetensors", "huggingface_hub"} & set(sys.modules)))
+never = {"wordllama", "tokenizers", "requests", "safetensors", "huggingface_hub"}
+print(sorted(slow), sorted(never & set(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 # our own code
     assert ran.stdout.strip() == "[] []"

@@ -4,11 +4,11 @@ The vectors and the tokenizer are files of the package `wordllama`, none of whos
 """
 
 import asyncio
-import ctypes
 import json
 import math
-import os
+import mmap
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,16 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
+
+import orjson
 
 from llmstack_api.errors import EmbeddingRefusedError
+from llmstack_api.vectors.word_pieces import BLANK, WordPieces
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from tokenizers import Tokenizer
 
 MODEL: Final = "builtin/wordllama-256"
 DIMENSION: Final = 256
@@ -31,17 +33,22 @@ DIMENSION: Final = 256
 SLICE: Final = 32
 """Passages embedded at a stretch, in some 10 ms; others get their turn, and a cancelled call ends, in between."""
 
+FORGET_AFTER: Final = 64
+"""Passages after which the pages of the vectors' file are given back, which the next ones need again for 1 ms."""
+
 INLINE: Final = 4000
 """Characters of a question that is embedded at once; a longer one would hold up the loop for over 1 ms."""
 
 _WEIGHTS: Final = "weights/l2_supercat_256.safetensors"
 _TOKENIZER: Final = "tokenizers/l2_supercat_tokenizer_config.json"
 _TENSOR: Final = "embedding.weight"
-_BLANK: Final = "▁"
-"""What the word pieces have in place of a blank."""
 
-_WORD: Final = re.compile(" *[^ ]+| +")
-"""No piece goes over the end of a word, so that words can be taken one by one and be remembered."""
+_ALONE: Final = r"\d\n\t\u0645-\u2008\u2600-\ufffc\U00010000-\U0010ffff"
+"""Characters that no piece has beside others: digits, ends of lines, most scripts but Latin, Greek and Cyrillic."""
+
+_WORD: Final = re.compile(rf" *+[^\W_²{_ALONE}]+| *+(?:[^\w {_ALONE}]|[_²])+|[{_ALONE}]| +")
+"""Letters or marks, with the blanks before them, or a character that stands alone. No piece goes over the end of
+one, so that they can be taken one by one and be remembered."""
 
 _REMEMBERED: Final = 16_384
 """Words; some 4 MB."""
@@ -50,6 +57,13 @@ _LONGEST_REMEMBERED: Final = 24
 
 _OWN: Final = 0.7
 """Share of a passage's own text in its vector, where it has a context."""
+
+
+_HALF_BITS: Final = 0x8FFFE000 - (1 << 32)
+"""Where a half-precision number's bits are after a shift by 13, as a signed number."""
+
+_BIAS: Final = 127 - 15
+"""Difference of the exponents' biases, single precision's less half precision's."""
 
 _loading: Final = Lock()
 
@@ -62,6 +76,8 @@ class BundledEmbedder:
     def __init__(self) -> None:
         self._one_at_a_time = asyncio.Semaphore(1)
         self._vectors: _Vectors | None = None
+        self._embedded = 0
+        """Passages since the mapped file was forgotten."""
 
     async def dimension(self) -> int:
         """Return the vectors' dimension."""
@@ -78,6 +94,10 @@ class BundledEmbedder:
             # More threads would only take the interpreter from the loop more often.
             async with self._one_at_a_time:
                 embedded += await asyncio.to_thread(vectors.embed, part, of)
+        self._embedded += len(texts)
+        if self._embedded >= FORGET_AFTER:
+            self._embedded = 0
+            vectors.file.forget()
         return embedded
 
     async def embed_query(self, text: str) -> list[float]:
@@ -98,9 +118,10 @@ class BundledEmbedder:
 class _Vectors:
     """A vector for each word piece."""
 
-    matrix: "NDArray[np.float16]"
-    """Mapped from the file, so that its memory is shared and can be taken back."""
-    tokenizer: "Tokenizer"
+    file: "_MappedFile"
+    matrix: "NDArray[np.int16]"
+    """The bits of half-precision numbers, in the mapped file, so that their memory is shared and can be taken back."""
+    pieces: WordPieces
     known: dict[str, list[int]]
     """Pieces of words that were met."""
 
@@ -121,8 +142,8 @@ class _Vectors:
 
         counts = Counter(self._pieces(text))
         times = np.fromiter(counts.values(), np.float32, len(counts))
-        # A product of matrices would wake the threads of the linear algebra for nothing.
-        total = np.einsum("i,ij->j", times, self.matrix[list(counts)].astype(np.float32))
+        rows = self.matrix.take(np.fromiter(counts, np.intp, len(counts)), axis=0)
+        total = times @ _widen(rows)
         length = math.sqrt(float(total.dot(total)))
         return cast("NDArray[np.float32]", total / length)
 
@@ -130,12 +151,12 @@ class _Vectors:
         """Cut a text into word pieces, as the tokenizer would cut it as a whole; an empty one has a blank's."""
         pieces: list[int] = []
         known = self.known
-        for word in _WORD.findall(" " + text.replace(_BLANK, " ")):
+        for word in _WORD.findall(" " + text.replace(BLANK, " ")):
             pieces += known.get(word) or self._meet(word)
         return pieces
 
     def _meet(self, word: str) -> list[int]:
-        pieces = self.tokenizer.encode_batch_fast([word], add_special_tokens=False)[0].ids
+        pieces = self.pieces.cut(word.replace(" ", BLANK))
         if len(word) <= _LONGEST_REMEMBERED:
             if len(self.known) >= _REMEMBERED:
                 self.known.clear()
@@ -149,6 +170,16 @@ def _mixed(own: "NDArray[np.float32]", context: "NDArray[np.float32]") -> "NDArr
     return cast("NDArray[np.float32]", mean / length) if length else own
 
 
+def _widen(rows: "NDArray[np.int16]") -> "NDArray[np.float32]":
+    """Convert half-precision numbers, given as their bits, to single precision; NumPy takes six times as long."""
+    import numpy as np  # noqa: PLC0415 # slow to import, not always needed
+
+    bits = rows.astype(np.int32)
+    bits <<= 13  # exponent and fraction to where single precision has them
+    bits &= _HALF_BITS  # and of the sign, which was extended, one bit
+    return bits.view(np.float32) * np.float32(2.0**_BIAS)
+
+
 def _load_once() -> _Vectors:
     with _loading:
         return _read()
@@ -156,29 +187,31 @@ def _load_once() -> _Vectors:
 
 @cache
 def _read() -> _Vectors:
-    import numpy as np  # noqa: PLC0415 # slow to import, not always needed
-    from tokenizers import Tokenizer, normalizers  # noqa: PLC0415 # slow to import, not always needed
-
-    # Read by the tokenizer at each call; without it, it would start a thread for each core.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     folder = _package_folder()
-    tokenizer: Any = Tokenizer.from_file(str(folder / _TOKENIZER))
-    _give_back()
-    # Its own would also put a blank before what it is given.
-    tokenizer.normalizer = normalizers.Replace(" ", _BLANK)
-    # What looks like a mark of the model's own, such as `</s>`, is text here.
-    tokenizer.encode_special_tokens = True
-    path = folder / _WEIGHTS
-    offset, rows = _find_tensor(path)
-    matrix = np.memmap(path, dtype="<f2", mode="r", offset=offset, shape=(rows, DIMENSION))
-    return _Vectors(np.asarray(matrix), tokenizer, {})
+    pieces = WordPieces(orjson.loads((folder / _TOKENIZER).read_bytes())["model"]["vocab"])
+    file = _MappedFile(folder / _WEIGHTS)
+    return _Vectors(file, file.matrix(), pieces, {})
 
 
-def _give_back() -> None:
-    """Return to the system what reading the tokenizer's file took for a moment: some 6 MB, where glibc can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+class _MappedFile:
+    """A file of vectors, mapped into memory for as long as the process lives."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def matrix(self) -> "NDArray[np.int16]":
+        """Return the vectors' bits, without a copy."""
+        import numpy as np  # noqa: PLC0415 # slow to import, not always needed
+
+        offset, rows = _find_tensor(self._path)
+        return np.frombuffer(self._map, "<i2", rows * DIMENSION, offset).reshape(rows, DIMENSION)
+
+    def forget(self) -> None:
+        """Leave what was read to the system's cache, where its memory is nobody's; reading it again takes 1 ms."""
+        if sys.platform == "linux":
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 def _package_folder() -> Path:
