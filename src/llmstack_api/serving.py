@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from llmstack_api.app import create_app
 from llmstack_api.errors import UnavailableError
+from llmstack_api.footprint import settle
 from llmstack_api.listening import BoundedHead, address, bind, refusal
 from llmstack_api.models import Token
 from llmstack_api.resources import Resources
@@ -61,6 +62,7 @@ def run(settings: Settings) -> None:
     Raises:
         StartError: the process cannot start; the message names the setting.
     """
+    settle()
     configure_logging(settings)
     _allow_open_files()
     try:

@@ -11,6 +11,7 @@ import uvloop
 
 from llmstack_api.db import SQLITE
 from llmstack_api.errors import StartError
+from llmstack_api.footprint import settle
 from llmstack_api.resources import open_resources
 from llmstack_api.settings import Settings
 from llmstack_api.starting import refusing_to_start, start_error_in
@@ -37,6 +38,7 @@ def run(settings: Settings) -> None:
         )
     if settings.qdrant_url is None:
         raise StartError("LLMSTACK_QDRANT_URL: a worker of its own needs a Qdrant server that it shares")
+    settle()
     configure_logging(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

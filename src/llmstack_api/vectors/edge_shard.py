@@ -17,6 +17,8 @@ import qdrant_edge as qe
 import structlog
 
 from llmstack_api.errors import LLMStackError, StorageFullError, VectorStoreAwayError
+from llmstack_api.footprint import give_back
+from llmstack_api.vectors.edge_pages import forget_pages
 from llmstack_api.vectors.edge_query import (
     to_cosines,
     to_filter,
@@ -38,6 +40,9 @@ COMPACT_DEAD: Final = 1000
 
 COMPACT_LIVE: Final = 5000
 """Points over which a shard is compacted only when it is opened: each costs some 70 us of standstill."""
+
+FORGET_AFTER: Final = 1000
+"""Points after whose flush the memory of the shard's pages is given back: some 4 MB; it takes 1 ms."""
 
 GENERATION: Final = "generation"
 """File of a collection's folder: the UUID it was given when it was made, and the vectors' dimension."""
@@ -69,6 +74,9 @@ class Shard:
         self._dead = 0
         self._live = 0
         self._failed = False
+        self._written = 0
+        """Points stored since the pages were forgotten."""
+        forget_pages(folder)
 
     def upsert(self, points: Sequence[Point], *, reserve: int) -> None:
         """Store points unless that leaves less than `reserve` bytes on the disk."""
@@ -77,6 +85,7 @@ class Shard:
         with self._guarded():
             self._dirty = True
             self._edge.update(operation)
+        self._written += len(points)
 
     def delete(self, condition: JsonObject) -> None:
         """Delete the points that fulfil a condition."""
@@ -123,6 +132,10 @@ class Shard:
                 require_space(self._folder, MARGIN)
                 self._edge.flush()
                 self._dirty = False
+        if self._written >= FORGET_AFTER:
+            self._written = 0
+            forget_pages(self._folder)
+            give_back()
 
     @property
     def wants_compacting(self) -> bool:
