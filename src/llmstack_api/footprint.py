@@ -11,11 +11,16 @@ from typing import Any, Final
 ARENAS: Final = 2
 """Heaps that threads share: by default there are eight for each core, and each keeps what it once needed."""
 
-MAPPED_FROM: Final = 128 * 1024
-"""Bytes from which a block is given back to the system when it is freed; by default the bound rises to 32 MiB."""
+MAPPED_FROM: Final = 1024 * 1024
+"""Bytes from which a block goes back to the system when it is freed; by default the bound rises to 32 MiB. Larger than
+the arrays that embedding a passage makes, which would cost a page fault for each 4 KiB."""
+
+KEPT_FREE: Final = 4 * 1024 * 1024
+"""Free bytes that a heap may have at its end, for the same reason."""
 
 _ARENA_MAX: Final = -8
 _MMAP_THRESHOLD: Final = -3
+_TRIM_THRESHOLD: Final = -1
 
 _ENVIRONMENT: Final = {
     # Vectors are multiplied one text at a time, which is too little for a thread and its buffers on each core.
@@ -36,6 +41,8 @@ def settle() -> None:
         mallopt(_ARENA_MAX, ARENAS)
     if "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         mallopt(_MMAP_THRESHOLD, MAPPED_FROM)
+    if "MALLOC_TRIM_THRESHOLD_" not in os.environ:
+        mallopt(_TRIM_THRESHOLD, KEPT_FREE)
 
 
 def give_back() -> None:

@@ -177,7 +177,9 @@ def _widen(rows: "NDArray[np.int16]") -> "NDArray[np.float32]":
     bits = rows.astype(np.int32)
     bits <<= 13  # exponent and fraction to where single precision has them
     bits &= _HALF_BITS  # and of the sign, which was extended, one bit
-    return bits.view(np.float32) * np.float32(2.0**_BIAS)
+    numbers = bits.view(np.float32)
+    numbers *= np.float32(2.0**_BIAS)
+    return numbers
 
 
 def _load_once() -> _Vectors:
