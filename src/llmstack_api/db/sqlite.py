@@ -139,6 +139,7 @@ def _engine(
         connection.isolation_level = None  # we say BEGIN ourselves
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA temp_store=MEMORY")  # its files would go to the temporary folder
         connection.execute(f"PRAGMA foreign_keys={foreign_keys:d}")
         connection.execute(f"PRAGMA query_only={query_only:d}")
 

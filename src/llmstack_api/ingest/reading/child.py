@@ -7,6 +7,7 @@ import signal
 import sys
 from asyncio import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 from llmstack_api.errors import ExtractError, UnavailableError
 from llmstack_api.ingest.document import Document
@@ -15,8 +16,18 @@ from llmstack_api.ingest.reading.source import Source
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "TMPDIR")
-_OWN = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "2", "RAYON_NUM_THREADS": "1"}
+_SEARCHED = ("PYTHONPATH", "LD_LIBRARY_PATH")
+"""Lists of folders without which some installations of Python do not start; what is relative in them stays behind."""
+_OWN = {
+    "HOME": os.devnull,
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUTF8": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "RAYON_NUM_THREADS": "1",
+}
+"""A home in which nobody can put anything; the rest makes files read the same on every machine, in little memory."""
 _SLICE = 262_144
 _INLINE = 1_048_576
 _KEPT_ERRORS = 8_192
@@ -47,12 +58,11 @@ class Child:
         Raises:
             UnavailableError: the machine does not let it start.
         """
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _OWN
         try:
             process = await subprocess.create_subprocess_exec(
                 sys.executable, "-P", "-s", "-m", "llmstack_api.ingest.reading.extraction", str(os.getpid()),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=environment, start_new_session=True,
+                env=_environment(), cwd="/", start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise UnavailableError("The process that reads files cannot be started.") from error
@@ -192,3 +202,15 @@ class Child:
         if out_of_memory or (code == -signal.SIGABRT and not _ASSERTION.search(self._errors)):
             return ExtractError("Reading the file takes too much memory.", code="out-of-memory")
         return ExtractError("The file is damaged: reading it failed.", code="corrupt")
+
+
+def _environment() -> dict[str, str]:
+    """Make its environment: no secrets, no folder that others may write to, nothing that depends on where we are."""
+    kept = {"PYTHONHOME": os.environ["PYTHONHOME"]} if "PYTHONHOME" in os.environ else {}
+    for name in _SEARCHED:
+        folders = [
+            folder for folder in os.environ.get(name, "").split(os.pathsep) if Path(folder).is_absolute()
+        ]
+        if folders:
+            kept[name] = os.pathsep.join(folders)
+    return kept | _OWN

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading.confinement import confine
 from llmstack_api.ingest.reading.dispatch import find_reader
 from llmstack_api.ingest.reading.frames import LENGTHS, Limits, pack_answer, unpack_request
 from llmstack_api.ingest.reading.source import Source
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def _restrict(parent: int) -> None:
-    """No files written, no core dumped, dead with its parent."""
+    """No files written, no programs started, no core dumped, dead with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the server's to handle
     for what, most in (
         (resource.RLIMIT_CORE, 0),
@@ -60,6 +61,7 @@ def _restrict(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(0)
+    confine()
 
 
 def _receive(stream: BinaryIO) -> tuple[Source, Limits] | None:
