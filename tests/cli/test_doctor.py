@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from llmstack_api.cli import doctor
 from llmstack_api.db import open_database
+from llmstack_api.ingest.reading.confinement import landlock_version
 from llmstack_api.settings import Settings
 from tests.cli.test_migration import FUTURE, revision_of
 from tests.command import environment, run_command, server_process
@@ -43,6 +44,7 @@ def test_a_fresh_machine_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "vector store": "ok",
         "embedding": "ok",
         "worker": "ok",
+        "reading files": "ok" if landlock_version() else "note",
         "provider openai": "note",
         "port 0": "ok",
     }

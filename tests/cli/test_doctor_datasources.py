@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from llmstack_api.cli import doctor_datasources as checks
 from llmstack_api.cli.findings import Finding
+from llmstack_api.ingest.reading.confinement import landlock_version
 from llmstack_api.settings import Settings
 from llmstack_api.vectors import edge
 from tests.cli.test_doctor import SECRET, answering
@@ -193,3 +194,13 @@ def test_vectors_in_the_data_directory_without_a_worker_are_a_problem(tmp_path: 
     finding = checks.worker(settings_with(tmp_path, worker=False))
     assert finding.kind == "problem"
     assert "LLMSTACK_WORKER" in finding.text
+
+
+async def test_it_says_what_keeps_the_process_that_reads_files() -> None:
+    finding = await checks.reading()
+    version = landlock_version()
+    if version:
+        assert finding.kind == "ok"
+        assert finding.text.endswith(f"(Landlock {version})")
+    else:
+        assert finding.kind == "note"

@@ -23,7 +23,7 @@ def zipped(parts: dict[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def docx(body: str, *, prologue: str = "", **parts: str | bytes) -> bytes:
+def docx(body: str, *, prologue: str = "", parts: dict[str, str | bytes] | None = None) -> bytes:
     """A document with this body; `prologue` stands before its root element."""
     root = f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
     return zipped(
@@ -31,7 +31,7 @@ def docx(body: str, *, prologue: str = "", **parts: str | bytes) -> bytes:
             "[Content_Types].xml": f'<Types><Override PartName="/word/document.xml" ContentType="{DOCX}"/></Types>',
             "_rels/.rels": RELATIONSHIPS.format(target="word/document.xml"),
             "word/document.xml": f'<?xml version="1.0" encoding="UTF-8"?>{prologue}{root}',
-            **parts,
+            **(parts or {}),
         }
     )
 

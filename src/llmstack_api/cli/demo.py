@@ -3,7 +3,8 @@
 import signal
 import sys
 import tempfile
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from subprocess import SubprocessError
@@ -16,6 +17,7 @@ from llmstack_api.cli.apps_run import stitch
 from llmstack_api.cli.child import ChildFailedError, child_server, last_words, make_token
 from llmstack_api.cli.demo_client import Client, DemoFailedError, dump, say
 from llmstack_api.cli.demo_datasource import show_datasource
+from llmstack_api.errors import StartError
 from llmstack_api.settings import Settings
 
 LIMIT: Final = 60.0
@@ -45,8 +47,7 @@ def run(settings: Settings, *, model: str | None) -> int:
     """Show it; return 1, with the server's log, where anything goes wrong."""
     signal.signal(signal.SIGTERM, _stop)
     has_model = bool(settings.openai_base_url or settings.openai_api_key)
-    with tempfile.TemporaryDirectory(prefix="llmstack-demo-") as name:
-        folder = Path(name)
+    with _temporary_folder() as folder:
         try:
             with child_server(folder, settings, limit=MODEL_LIMIT if has_model else LIMIT) as server:
                 say("A server with an empty data directory\n  $ llmstack-api serve --port 0")
@@ -63,6 +64,19 @@ def run(settings: Settings, *, model: str | None) -> int:
             return 1
     say("The server has ended, and its data is gone. To keep yours: llmstack-api serve")
     return 0
+
+
+@contextmanager
+def _temporary_folder() -> Generator[Path]:
+    """Make the folder that all of the demo's data goes to, and remove it."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="llmstack-demo-")
+    except OSError as error:
+        raise StartError(
+            f"the demo needs a folder for its data: set TMPDIR to one that can be written ({error.strerror})"
+        ) from error
+    with made as name:
+        yield Path(name)
 
 
 def _stop(number: int, _frame: object) -> NoReturn:

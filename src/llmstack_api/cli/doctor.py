@@ -71,6 +71,7 @@ async def _findings(settings: Settings) -> list[Finding]:
         await doctor_datasources.vector_store(settings),
         await doctor_datasources.embedding(settings),
         doctor_datasources.worker(settings),
+        await doctor_datasources.reading(),
         *await _providers(settings),
         await asyncio.to_thread(_port, settings),
     ]

@@ -1,4 +1,4 @@
-"""The doctor's checks of what datasources need: the vector store, the embedding model, a worker."""
+"""The doctor's checks of what datasources need: a worker, what reads files, the vector store, the embedding model."""
 
 import asyncio
 import re
@@ -9,6 +9,8 @@ import orjson
 from llmstack_api.cli.findings import TIMEOUT, Finding, folder_finding, without_password
 from llmstack_api.egress import parse_url
 from llmstack_api.errors import LLMStackError, ProviderRefusedError, StartError
+from llmstack_api.ingest.reading.child import Child
+from llmstack_api.ingest.reading.confinement import TCP_SINCE, landlock_version
 from llmstack_api.llm.call import Reader, call
 from llmstack_api.llm.embedders import open_embedders
 from llmstack_api.llm.endpoint import Endpoint
@@ -26,6 +28,7 @@ _MAX_ANSWER: Final = 1_000_000
 _STORE: Final = "vector store"
 _EMBEDDING: Final = "embedding"
 _WORKER: Final = "worker"
+_READING: Final = "reading files"
 
 
 def worker(settings: Settings) -> Finding:
@@ -39,6 +42,23 @@ def worker(settings: Settings) -> Finding:
     return Finding(
         "note", _WORKER, "'serve' leaves the work of entries to 'llmstack-api worker': run at least one"
     )
+
+
+async def reading() -> Finding:
+    """Start the process that reads files, and tell what the kernel keeps it from."""
+    try:
+        child = await Child.start()
+    except LLMStackError as error:
+        return Finding("problem", _READING, str(error))
+    child.kill()
+    await child.gone()
+    version = landlock_version()
+    if not version:
+        text = "in a process that its limits alone keep from writing: this kernel has no Landlock"
+        return Finding("note", _READING, text)
+    connecting = " nor connect" if version >= TCP_SINCE else ""
+    text = f"in a process that can neither write files nor start programs{connecting} (Landlock {version})"
+    return Finding("ok", _READING, text)
 
 
 # --- the vector store ------------------------------------------------------------------------------------

@@ -21,10 +21,12 @@ _FILES = (
     (3, _TRUNCATE),
     (5, _DEVICES),
 )
-_TCP, _TCP_SINCE = 0b11, 4
-"""To bind and to connect."""
-_SCOPES, _SCOPES_SINCE = 0b11, 6
-"""Abstract sockets and signals of other processes."""
+"""Rights, each with the version that knows them first."""
+TCP_SINCE = 4
+_SCOPES_SINCE = 6
+_BIND_AND_CONNECT = 0b11
+_SOCKETS_AND_SIGNALS = 0b11
+"""Abstract sockets of other processes, and signals to them."""
 
 
 class _Ruleset(Structure):
@@ -57,11 +59,11 @@ def confine() -> None:
         return
     denied = _Ruleset(files=sum(rights for since, rights in _FILES if since <= version))
     size = sizeof(c_uint64)
-    if version >= _TCP_SINCE:
-        denied.network = _TCP
+    if version >= TCP_SINCE:
+        denied.network = _BIND_AND_CONNECT
         size *= 2
     if version >= _SCOPES_SINCE:
-        denied.scopes = _SCOPES
+        denied.scopes = _SOCKETS_AND_SIGNALS
         size = sizeof(_Ruleset)
     _check(_library().prctl(_PR_SET_NO_NEW_PRIVS, c_long(1), c_long(0), c_long(0), c_long(0)))
     ruleset = _check(_system_call(_CREATE_RULESET, byref(denied), c_size_t(size), c_long(0)))
