@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.1:3000"
 BETWEEN = "----- next -----"
 TIMEOUT = 50.0
+OWN = {"HOME": "home", "TMPDIR": "tmp"}
+INSTALLED = "README_VENV"
+"""A virtual environment made by the README's own block, to be used in place of the one that runs the tests."""
 GUIDES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 CURL = """\
@@ -99,18 +102,28 @@ async def run_shell(script: str, *, env: dict[str, str], folder: Path) -> list[s
 
 
 def empty_folder(tmp_path: Path, *, curl: str | None) -> tuple[Path, dict[str, str]]:
-    """Make a folder as it is after the install."""
+    """Make a folder as it is after the install, and the environment of somebody who comes to it with nothing."""
     scripts = Path(sys.executable).parent
-    for made in (tmp_path / "venv" / "bin", tmp_path / "bin"):
-        made.mkdir(parents=True)
-    (tmp_path / "venv" / "bin" / "llmstack-api").symlink_to(scripts / "llmstack-api")
+    for name in ("bin", *OWN.values()):
+        (tmp_path / name).mkdir()
+    (tmp_path / "venv").symlink_to(os.environ.get(INSTALLED, scripts.parent))
     if curl is None:
         stand_in = tmp_path / "bin" / "curl"
         stand_in.write_text(CURL.format(python=sys.executable))
         stand_in.chmod(0o755)
-    env = environment(tmp_path / "data")
-    env["PATH"] = os.pathsep.join((str(tmp_path / "bin"), str(scripts), env["PATH"]))
-    return tmp_path, env
+    env = {
+        name: value
+        for name, value in environment(tmp_path / "data").items()
+        if not name.startswith(("XDG_", "PYTHON"))
+    }
+    folders = (tmp_path / "bin", tmp_path / "venv" / "bin", scripts, env["PATH"])
+    env["PATH"] = os.pathsep.join(map(str, folders))
+    return tmp_path, env | {name: str(tmp_path / folder) for name, folder in OWN.items()}
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Return what the commands wrote that is not in the folder they were called in."""
+    return [str(path) for name in OWN.values() for path in (folder / name).rglob("*")]
 
 
 @pytest.mark.parametrize("curl", list(dict.fromkeys((None, shutil.which("curl")))), ids=str)
@@ -125,6 +138,7 @@ async def test_the_first_app_of_the_readme_runs_as_it_is_written(tmp_path: Path,
         script = f"\necho '{BETWEEN}'\n".join([*commands(readme), python])
         script = script.replace(ADDRESS, server.url.removeprefix("http://"))
         parts = await run_shell(script, env=env, folder=folder)
+    assert left_behind(folder) == []
     _, _, blocking, streamed, entry, found, from_python = parts
     shown = json.loads(the_only(readme, "json", "blocking"))
     answer = json.loads(blocking)
@@ -160,6 +174,7 @@ async def test_the_commands_of_the_guide_to_datasources_run_as_they_are_written(
         _, text, file, data_uri, followed, kept, again, found, grouped, changed = await run_shell(
             script, env=env, folder=folder
         )
+    assert left_behind(folder) == []
     assert json.loads(text)["status"] == "PROCESSING"
     assert json.loads(file)["status"] == "READY"
     assert json.loads(data_uri)["name"] == "late.md"
@@ -202,6 +217,7 @@ async def test_the_commands_of_the_operations_guide_run_as_they_are_written(tmp_
     folder, env = empty_folder(tmp_path, curl=None)
     async with server_process(env=env, folder=folder):
         parts = await run_shell(f"\necho '{BETWEEN}'\n".join(commands(guide)), env=env, folder=folder)
+    assert left_behind(folder) == []
     assert parts[0].startswith("lls_")
     assert "website" in parts[0]
     with sqlite3.connect(folder / "backup.db") as copy:
