@@ -1,5 +1,5 @@
 # The server, and the worker, on a Python image with glibc, installed from the hashed lock; runs as non-root on a
-# read-only root.
+# read-only root with an empty /tmp.
 #
 #   docker build -t llmstack-api .
 #   docker run -p 3000:3000 -v llmstack-data:/data --read-only llmstack-api
@@ -33,7 +33,7 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="llmstack-api" \
       org.opencontainers.image.description="Self-hosted server for LLM apps, run over HTTP and streamed." \
       org.opencontainers.image.version="0.1.0"
-ENV HOME=/data \
+ENV HOME=/nonexistent \
     LLMSTACK_DATA_DIR=/data \
     LLMSTACK_HOST=0.0.0.0 \
     LLMSTACK_LOG_FORMAT=json \

@@ -10,6 +10,7 @@ help: ## show this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv: requirements-dev.lock pyproject.toml ## the virtual environment, from the hashed lock
+	@echo "Installing what requirements-dev.lock names into .venv; the first time that takes a minute or two ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/^    # via/p' requirements-dev.lock > .venv/uv.lock
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.lock

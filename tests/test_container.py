@@ -115,6 +115,8 @@ async def test_the_health_check_follows_the_server(tmp_path: Path) -> None:
 def test_every_service_of_ours_has_no_more_rights_than_it_needs(name: str) -> None:
     service = compose()["services"][name]
     assert service["read_only"] is True
+    assert service.get("tmpfs", ["/data"]) == ["/data"]  # a folder for temporary files is not needed
+    assert variables()["HOME"] == "/nonexistent"
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
 
@@ -182,10 +184,21 @@ def test_compose_sets_settings_only() -> None:
         assert compose()["services"][name]["environment"].keys() <= known
 
 
-def test_ci_runs_the_gate_and_the_browser() -> None:
+def test_ci_runs_the_demo_on_an_empty_machine_then_the_gate_and_the_browser() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & stat.S_IXUSR
     lines = script.read_text().splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    assert lines[-2:] == ["make check", "make test-browser"]
+    assert [line for line in lines if re.match(r"empty_folders$|make ", line)] == [
+        "empty_folders",
+        "make demo",
+        "empty_folders",
+        "make demo > /dev/null",
+        "empty_folders",
+        "empty_folders",
+        "empty_folders",
+        "make check",
+        "empty_folders",
+        "make test-browser",
+    ]
