@@ -19,7 +19,7 @@ from tests import seal
 from tests.ingest.read_everything import FOLDERS, LIMITS, Seen, look_at, read_everything
 from tests.sealed import BARE, require_sealing, sealed
 
-TIMEOUT = 55.0
+TIMEOUT = 100.0
 FILES, HANDBOOK = FOLDERS
 DOCUMENT = (FILES / "pandoc_slides.pptx").read_bytes()
 REPORT = (HANDBOOK / "safety.pdf").read_bytes()
@@ -58,7 +58,7 @@ def outside(mapped: set[str], *folders: Path | str) -> set[str]:
     }
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_file_of_every_kind_is_read_the_same_where_nothing_can_be_written(tmp_path: Path) -> None:
     require_sealing(tmp_path)
     command = (sys.executable, "-m", "tests.ingest.read_everything")
