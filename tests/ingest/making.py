@@ -2,6 +2,7 @@
 
 import zlib
 from io import BytesIO
+from struct import pack
 from zipfile import ZIP_DEFLATED, ZipFile
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -166,6 +167,44 @@ def ods(rows: str) -> bytes:
             "content.xml": f"<office:document-content {names}><office:body><office:spreadsheet>"
             f'<table:table table:name="Data">{rows}</table:table>'
             "</office:spreadsheet></office:body></office:document-content>",
+        }
+    )
+
+
+def xlsb(rows: list[list[str]]) -> bytes:
+    """A binary workbook of one sheet with these cells of text."""
+
+    def record(number: int, content: bytes = b"") -> bytes:
+        kind = bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
+        length = bytes([len(content) & 127 | 128, len(content) >> 7])
+        return kind + length + content
+
+    def string(text: str) -> bytes:
+        return pack("<I", len(text)) + text.encode("utf-16-le")
+
+    sheet = pack("<II", 0, 1) + string("r1") + string("Data")
+    book = record(131) + record(143) + record(156, sheet) + record(144) + record(132)
+    size = pack("<IIII", 0, len(rows) - 1, 0, len(rows[0]) - 1)
+    cells = b"".join(
+        record(0, pack("<I", at) + bytes(13))
+        + b"".join(record(6, pack("<II", column, 0) + string(text)) for column, text in enumerate(row))
+        for at, row in enumerate(rows)
+    )
+    office = "application/vnd.ms-excel.sheet.binary.macroEnabled.main"
+    return zipped(
+        {
+            "[Content_Types].xml": f'<Types><Override PartName="/xl/workbook.bin" ContentType="{office}"/></Types>',
+            "_rels/.rels": RELATIONSHIPS.format(target="xl/workbook.bin"),
+            "xl/workbook.bin": book,
+            "xl/_rels/workbook.bin.rels": RELATIONSHIPS.format(target="worksheets/sheet1.bin").replace(
+                '/officeDocument"', '/worksheet"'
+            ),
+            "xl/worksheets/sheet1.bin": record(129)
+            + record(148, size)
+            + record(145)
+            + cells
+            + record(146)
+            + record(130),
         }
     )
 

@@ -12,6 +12,7 @@ from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.reading.child import Child
 from llmstack_api.ingest.reading.frames import Limits
 from llmstack_api.ingest.reading.source import Source
+from tests.ingest import making
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDERS = (CHECKOUT / "tests" / "ingest" / "files", CHECKOUT / "examples" / "handbook")
@@ -23,8 +24,9 @@ WRITTEN = {
     "a.json": b'{"name": "bolt", "number": 1}',
     "a.jsonl": b'{"name": "bolt"}\n{"name": "nut"}\n',
     "a.eml": b"From: a@example.org\nSubject: Bolts\nDate: Mon, 3 Mar 2025 10:00:00 +0100\n\nSend two.\n",
+    "a.xlsb": making.xlsb([["name", "size"], ["bolt", "small"], ["nut", "large"]]),
 }
-"""Kinds of which no program makes files that differ."""
+"""Kinds of which there are no files by other programs."""
 
 
 @dataclass
