@@ -53,9 +53,8 @@ async def upload(client: httpx.AsyncClient, datasource: str, name: str, data: by
 
 def large_document() -> bytes:
     """A document with little text and a picture that fills nearly a whole request."""
-    return making.docx(
-        making.paragraph("The mast is stepped in May."), parts={"word/media/a.png": os.urandom(LARGE)}
-    )
+    picture: dict[str, Any] = {"word/media/a.png": os.urandom(LARGE)}
+    return making.docx(making.paragraph("The mast is stepped in May."), **picture)
 
 
 @pytest.mark.timeout(240)

@@ -24,7 +24,7 @@ def zipped(parts: dict[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def docx(body: str, *, prologue: str = "", parts: dict[str, str | bytes] | None = None) -> bytes:
+def docx(body: str, *, prologue: str = "", **parts: str | bytes) -> bytes:
     """A document with this body; `prologue` stands before its root element."""
     root = f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
     return zipped(
@@ -32,7 +32,7 @@ def docx(body: str, *, prologue: str = "", parts: dict[str, str | bytes] | None 
             "[Content_Types].xml": f'<Types><Override PartName="/word/document.xml" ContentType="{DOCX}"/></Types>',
             "_rels/.rels": RELATIONSHIPS.format(target="word/document.xml"),
             "word/document.xml": f'<?xml version="1.0" encoding="UTF-8"?>{prologue}{root}',
-            **(parts or {}),
+            **parts,
         }
     )
 
