@@ -1,32 +1,35 @@
-"""PDF: the text of each page in reading order, its lines joined to paragraphs, its headings marked."""
+"""PDF: the text of each page in reading order, what was filled in and noted on it, its headings marked."""
 
 import re
-from collections import Counter
-
-from kreuzberg import ExtractionResult
+from dataclasses import dataclass
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading.draft import Draft
-from llmstack_api.ingest.reading.engine import extract
+from llmstack_api.ingest.reading.draft import MAX_TEXT, Draft, too_large
 from llmstack_api.ingest.reading.file import File
-from llmstack_api.ingest.reading.kind import FileKind
+from llmstack_api.ingest.reading.pdf_annotations import AnnotationReader, read_form_data
+from llmstack_api.ingest.reading.pdf_form import place_fields
+from llmstack_api.ingest.reading.pdf_headings import Heading, Outline, find_headings, plain
+from llmstack_api.ingest.reading.pdf_library import Pdf, open_pdf
+from llmstack_api.ingest.reading.pdf_lines import Line, merged, read_lines
+from llmstack_api.ingest.reading.pdf_paragraphs import write_page
 
-MOST_PAGES_WITH_HEADINGS = 200
-_HYPHEN = re.compile("[\x02\xad\ufffe](?:\r?\n)?")
-_LONE_RETURN = re.compile(r" ?\r(?!\n) ?")
-_BETWEEN_IDEOGRAPHS = re.compile("(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
-_LEADERS = re.compile(r"(?:\. ?){4,}")
-_MARK = re.compile(r"(?:[-\u2013•◦·▪*●■]|\(?\d{1,3}[.)]|\d{1,2}(?:\.\d{1,2}){1,3}\.?|[a-z][.)])\s")
-_DIGITS = re.compile(r"\d+|\b[ivxlc]+\b")
-_SENTENCE_END = (".", "!", ":", "。", "\uff01", "…", ".”", '."')
-_MAX_HEADING = 120
-_MIN_FULL = 40
-_FULL = 0.75
-_WHOLE = 0.92
-_BARE = 12
-_REPEATED = 2
-_PLACEHOLDERS = {"untitled", "unspecified", "(anonymous)", "none", "title"}
+MOST_PAGES = 50_000
+_PLACEHOLDER = re.compile(
+    r"untitled.*|unspecified|\(anonymous\)|none|null|title|document ?\d*|(?:slide|page|sheet) ?\d+|about:blank"
+    r"|powerpoint presentation|presentation ?\d*|microsoft (?:word|powerpoint|excel|office \w+) - .*|https?://\S*"
+    r"|\S*\.(?:docx?|dotx?|odt|rtf|txt|xlsx?|ods|pptx?|odp|indd|qxp|tex|dvi|ps|eps|pdf|html?|md|fm|pmd|cdr|ai)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    number: int | None
+    """From 0; None is what stands on none."""
+    lines: list[Line]
+    extras: list[str]
+    """What was typed over the page or noted on it, after its lines."""
 
 
 def read(file: File) -> Document:
@@ -35,92 +38,68 @@ def read(file: File) -> Document:
     Raises:
         ExtractError: it is damaged, has a password, or has no text layer at all (`no-text`).
     """
-    result = extract(file.source.data, file.kind.value)
-    pages = [(page["page_number"], _repaired(page["content"])) for page in result.pages or []]
-    if not any(text.strip() for _, text in pages):
+    with open_pdf(file.source.data) as pdf:
+        if pdf.pages > MOST_PAGES:
+            raise ExtractError(f"The PDF has more than {MOST_PAGES:,} pages.", code="too-large")
+        if not pdf.pages:
+            raise ExtractError("The PDF has no pages.", code="no-text")
+        annotations = AnnotationReader()
+        pages = _read_pages(pdf, annotations)
+        if not annotations.filled:
+            pages.append(_Page(None, [], list(read_form_data(pdf))))
+        outline = _outline(pdf)
+        title = pdf.metadata("Title").strip()
+    if not any(page.lines or page.extras for page in pages):
         raise ExtractError(
             "There is no text in the PDF, only images; reading text off images (OCR) is not available.",
             code="no-text",
         )
-    headings = _headings(file.source.data, pages) if len(pages) <= MOST_PAGES_WITH_HEADINGS else {}
+    draft = _write(pages, outline)
+    return draft.finish(file.kind.value, title=None if _PLACEHOLDER.fullmatch(title) else title)
+
+
+def _read_pages(pdf: Pdf, annotations: AnnotationReader) -> list[_Page]:
+    pages: list[_Page] = []
+    length = 0
+    for number in range(pdf.pages):
+        with pdf.page(number) as page:
+            if page is None:
+                raise ExtractError(f"Page {number + 1} of the PDF is damaged or missing.", code="corrupt")
+            lines, units = read_lines(page)
+            found = annotations.read(page)
+            extras = place_fields(page, lines, units, found)
+            text = plain(" ".join(line.text for line in lines)) if found.comments else ""
+            extras += [
+                comment
+                for comment in found.comments
+                if plain(comment.partition(": ")[2].rstrip("]")) not in text
+            ]
+        pages.append(_Page(number, merged(lines), extras))
+        length += sum(len(line.text) for line in lines)
+        if length > MAX_TEXT:
+            raise too_large()
+    return pages
+
+
+def _outline(pdf: Pdf) -> Outline:
+    outline: Outline = {}
+    for title, depth, page in pdf.bookmarks():
+        if name := plain(title):
+            outline.setdefault(page, {}).setdefault(name, depth)
+    return outline
+
+
+def _write(pages: list[_Page], outline: Outline) -> Draft:
+    headings: list[dict[int, Heading]] = [{} for _ in pages]
+    for (page, line), heading in find_headings([page.lines for page in pages], outline).items():
+        headings[page][line] = heading
     draft = Draft()
-    for number, text in pages:
-        draft.begin_page(number)
-        _write_page(draft, text, headings.get(number, {}))
-    return draft.finish(file.kind.value, title=_title(result))
-
-
-def _title(result: ExtractionResult) -> str | None:
-    title = str(result.metadata.get("title") or "").strip()
-    return None if title.lower() in _PLACEHOLDERS else title
-
-
-def _repaired(text: str) -> str:
-    """Join words that were hyphenated at the end of a line."""
-    return _LONE_RETURN.sub(" ", _HYPHEN.sub("", text)).replace("\r\n", "\n")
-
-
-def _headings(data: bytes, pages: list[tuple[int, str]]) -> dict[int, dict[str, int]]:
-    """Find the lines that are set like headings: page -> line -> level. What repeats on pages is no heading."""
-    result = extract(data, FileKind.PDF.value, structure=True)
-    found: list[tuple[int, str, int]] = []
-    for node in result.document["nodes"] if result.document else []:
-        content, page = node.get("content", {}), node.get("page")
-        text = " ".join((content.get("text") or "").split())
-        if content.get("node_type") == "heading" and page and _can_be_heading(text):
-            found.append((page, text, content.get("level") or 1))
-    lines = Counter(_shape(line) for _, text in pages for line in dict.fromkeys(text.split("\n")))
-    kept: dict[int, dict[str, int]] = {}
-    for page, text, level in found:
-        if lines[_shape(text)] <= _REPEATED or len(pages) <= _REPEATED:
-            kept.setdefault(page, {})[text] = level
-    return kept
-
-
-def _shape(line: str) -> str:
-    return _DIGITS.sub("#", " ".join(line.split()))
-
-
-def _can_be_heading(text: str) -> bool:
-    return (
-        0 < len(text) <= _MAX_HEADING
-        and any(character.isalpha() for character in text)
-        and not text.endswith(_SENTENCE_END)
-        and not _LEADERS.search(text)
-    )
-
-
-def _join(lines: list[str]) -> str:
-    """Join lines by a blank, but for scripts that write none."""
-    return _BETWEEN_IDEOGRAPHS.sub("", " ".join(lines)) if len(lines) > 1 else "".join(lines)
-
-
-def _write_page(draft: Draft, text: str, headings: dict[str, int]) -> None:
-    """Write the lines of a page; a full line goes on in the next one."""
-    lines = [" ".join(line.split()) for line in text.split("\n")]
-    lines = [line for line in lines if line]
-    width = sorted(len(line) for line in lines)[int(len(lines) * 0.9)] if lines else 0
-    full = max(width * _FULL, _MIN_FULL)
-    paragraph: list[str] = []
-    gap = "\n\n"
-    for line in lines:
-        level = headings.get(line)
-        if level or (_MARK.match(line) and paragraph):
-            draft.block(_join(paragraph), gap=gap)
-            paragraph, gap = [], "\n"
-        if level:
-            draft.heading(line, level)
-            gap = "\n\n"
-            continue
-        if not any(character.isalpha() for character in line) and len(line) < _BARE:
-            draft.block(_join(paragraph), gap=gap)
-            paragraph, gap = [], "\n"
-        paragraph.append(line)
-        if (
-            len(line) < full
-            or _LEADERS.search(line)
-            or (line.endswith(_SENTENCE_END) and len(line) < width * _WHOLE)
-        ):
-            draft.block(_join(paragraph), gap=gap)
-            paragraph, gap = [], "\n"
-    draft.block(_join(paragraph), gap=gap)
+    for page, its_headings in zip(pages, headings, strict=True):
+        if page.number is not None:
+            draft.begin_page(page.number + 1)
+        else:
+            draft.end_page()
+        write_page(draft, page.lines, its_headings)
+        for extra in page.extras:
+            draft.block(extra)
+    return draft
