@@ -31,8 +31,8 @@ from tests.server import running_server
 
 READY = b"llmstack-api worker is ready\n"
 SLOW = {
-    *("qdrant_client", "qdrant_edge", "numpy", "tokenizers", "semantic_text_splitter", "kreuzberg"),
-    *("trafilatura", "lxml", "pgqueuer", "cryptography", "jsonschema_rs", "mcp", "httpx2"),
+    *("qdrant_client", "qdrant_edge", "numpy", "tokenizers", "semantic_text_splitter", "pypdfium2_raw"),
+    *("python_calamine", "trafilatura", "lxml", "pgqueuer", "cryptography", "jsonschema_rs", "mcp", "httpx2"),
 }
 IMPORTS = """
 import asyncio, sys
