@@ -247,6 +247,7 @@ async def test_too_little_memory_is_said_and_the_next_file_is_read() -> None:
             with pytest.raises(ExtractError) as caught:
                 await read(extractor, data)
             assert caught.value.code == "out-of-memory"
+            assert (await read(extractor, pages(THREE, box=b"[0 0 2000000000 2000000000]"))).text == WORDS
             assert (await read(extractor, pages(THREE))).text == WORDS
 
 

@@ -18,6 +18,7 @@ _PASSWORD, _SECURITY = 4, 5
 _MOST_BOOKMARKS = 5_000
 _MOST_BYTES = 2_000_000
 _NUL = 2
+_LONGEST_SIDE = 1_000_000.0
 
 
 def _begin() -> Any:  # noqa: ANN401 # see above
@@ -132,12 +133,21 @@ class PdfPage:
     def __init__(self, document: Pdf, handle: Any) -> None:  # noqa: ANN401 # PDFium's
         self._document = document
         self._handle = handle
+        self._make_smaller()
         self._text = _pdfium.FPDFText_LoadPage(handle)
         self._one_to_one = False
         self._fonts: dict[int, bool] = {}
         self._styles: dict[int, tuple[float, bool]] = {}
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._area, self._matrix = _pdfium.FS_RECTF(), _pdfium.FS_MATRIX()
+
+    def _make_smaller(self) -> None:
+        """Cut a page that is far too large: PDFium takes memory for each point of its sides."""
+        width, height = _pdfium.FPDF_GetPageWidthF(self._handle), _pdfium.FPDF_GetPageHeightF(self._handle)
+        if max(width, height) > _LONGEST_SIDE:
+            for cut in (_pdfium.FPDFPage_SetMediaBox, _pdfium.FPDFPage_SetCropBox):
+                cut(self._handle, 0.0, 0.0, _LONGEST_SIDE, _LONGEST_SIDE)
+            _pdfium.FPDFPage_SetRotation(self._handle, _pdfium.FPDFPage_GetRotation(self._handle))
 
     def close(self) -> None:
         """Close the page."""
