@@ -165,6 +165,13 @@ def test_a_declaration_that_the_bytes_disprove_is_passed_over(label: str) -> Non
     assert (decoded.text, decoded.encoding) == (text, Encoding("utf-8", guessed=False))
 
 
+def test_utf_8_that_was_cut_off_is_utf_8_whatever_is_declared() -> None:
+    data = ("Größe, Straße, Äpfel und Öl, süß und schön, für alle Gäste. " * 2 + "ü").encode()[:-1]
+    decoded = decode(Source(data, media_type="text/plain; charset=iso-8859-1"))
+    assert decoded.text.startswith("Größe, Straße")
+    assert decoded.encoding.name == "utf-8"
+
+
 def test_a_declared_encoding_that_cannot_be_is_no_better_than_none() -> None:
     text = "Der Schlüssel hängt am Haken; bitte schließen Sie abends das große Tor."
     decoded = decode(Source(text.encode("cp1252"), media_type="text/plain; charset=shift_jis"))

@@ -114,7 +114,7 @@ def _as_told(data: bytes, name: str) -> Decoded:
 
 
 def _as_utf8(data: bytes, declared: Decoded | None) -> Decoded | None:
-    """UTF-8 with few faults (cut off in a character, pasted bytes) is UTF-8, whatever is declared.
+    """Decode UTF-8, even with few faults (cut off in a character, pasted bytes), whatever is declared.
 
     Other encodings hardly ever form it by chance, and then no more than a character or two.
     """
@@ -123,7 +123,7 @@ def _as_utf8(data: bytes, declared: Decoded | None) -> Decoded | None:
     high = len(data) - len(data.translate(None, _HIGH))
     text = data.decode("utf-8", "replace")
     faults = text.count("\ufffd")
-    if faults and (faults * _VALID_TO_FAULTY >= high or declared is not None):
+    if faults and faults * _VALID_TO_FAULTY >= high:
         return None
     if declared is not None and high and len(data) - len(text) <= _BY_CHANCE and _is_sensible(declared.text):
         return None
@@ -141,7 +141,7 @@ def _shifted(data: bytes) -> Decoded | None:
 def _as_declared(data: bytes, charset: str | None) -> Decoded | None:
     """Decode by the first declaration that fits the bytes."""
     for label in _declared(charset, data[:_HEAD]):
-        text = data.decode(label.codec, "strict" if label.name == "utf-8" else "replace")
+        text = data.decode(label.codec, "replace")
         if not _is_faulty(text):
             return Decoded(text, Encoding(label.name, guessed=False))
     return None
