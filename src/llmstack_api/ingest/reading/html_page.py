@@ -9,7 +9,7 @@ from llmstack_api.ingest.reading import html_lists, html_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.html_questions import HEADINGS, make_plain
-from llmstack_api.ingest.reading.xml_tree import Node, parse_html, walk
+from llmstack_api.ingest.reading.xml_tree import Node, parse_html, strip, walk
 
 _SKIPPED = {
     "script",
@@ -37,6 +37,8 @@ _BLOCKS = {
 }  # fmt: skip
 _MENUS = {"nav", "header", "footer", "aside", "form", "button"}
 _MENU_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar"}
+_CUT = "template"
+"""What is renamed to it is skipped. To drop it would join the texts around it, each time from the beginning."""
 _HEADING = re.compile(r"h([1-6])")
 _MAX_INDENT = 8
 
@@ -194,10 +196,7 @@ def _main_text(root: Node, url: str | None) -> Node:
     """Let trafilatura choose; where it loses the headings, it has only gathered paragraphs: cut the menus instead."""
     from trafilatura.core import bare_extraction  # noqa: PLC0415 # slow to import, not always needed
 
-    for node in list(root.iter("rt", "rtc", "rp")):
-        node.drop_tree()
-    for node in list(root.iter("ruby", "rb")):
-        node.drop_tag()
+    strip(root, elements=("rt", "rtc", "rp"), tags=("ruby", "rb"))
     questions = make_plain(root)
     html_lists.write_numbers(root)
     found = bare_extraction(
@@ -236,8 +235,13 @@ def _as_html(body: Node) -> Node:
 
 
 def _cut_menus(root: Node) -> None:
-    """Drop what the page itself marks as its furniture, unless nothing else is on it."""
-    cut = [node for node in root.iter() if node.tag in _MENUS or node.get("role") in _MENU_ROLES]
-    cut = [node for node in cut if next(node.iterdescendants("h1", "main", "article"), None) is None]
-    for node in cut:
-        node.drop_tree()
+    """Leave out what the page itself marks as its furniture, unless nothing else is on it."""
+    kept: set[Node] = set()
+    for node in root.iter("h1", "main", "article"):
+        for around in node.iterancestors():
+            if around in kept:
+                break
+            kept.add(around)
+    for node in root.iter():
+        if node not in kept and (node.tag in _MENUS or node.get("role") in _MENU_ROLES):
+            node.tag = _CUT

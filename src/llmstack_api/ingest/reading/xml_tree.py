@@ -69,14 +69,6 @@ class Node(Protocol):
         """Pieces of text below."""
         ...
 
-    def drop_tree(self) -> None:
-        """Take an HTML element out of its tree and leave the text after it."""
-        ...
-
-    def drop_tag(self) -> None:
-        """Take an HTML element out of its tree and leave what is in it."""
-        ...
-
     def __iter__(self) -> "Iterator[Node]": ...
     def __len__(self) -> int: ...
 
@@ -151,6 +143,12 @@ def parse_html(text: str) -> Node:
     if any(_TOO_DEEP.search(entry.message) for entry in parser.error_log.filter_from_errors()):
         raise ExtractError("The page is nested too deeply.", code="corrupt")
     return cast("Node", root)
+
+
+def strip(root: Node, *, elements: tuple[str, ...], tags: tuple[str, ...]) -> None:
+    """Take elements out of a tree, and of others only their tags, in time that grows as the tree does."""
+    _etree.strip_elements(root, *elements, with_tail=False)
+    _etree.strip_tags(root, *tags)
 
 
 def walk(root: Node) -> Walk:
