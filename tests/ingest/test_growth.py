@@ -21,7 +21,7 @@ from llmstack_api.ingest.reading.source import Source
 from llmstack_api.processors.sentences import split_passage
 from tests.ingest.making import docx, paragraph
 
-SMALL = 12_000
+SMALL = 6_000
 TIMES = 8
 GROWTH = 24
 """Times as much processor time as eight times the text may take; three times what is linear."""

@@ -9,11 +9,12 @@ from llmstack_api.ingest.reading.document_table import write_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import Cell, Grid, Line
+from llmstack_api.ingest.reading.ooxml_graphics import CHARTS, DIAGRAM, read_graphic
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
 
 _TITLES = {"title", "ctrTitle"}
 _FURNITURE = {"sldNum", "dt", "sldImg"}
-_FURTHER = ("chart", "diagramData", "comments")
+_COMMENTS = "comments"
 _MAX_INDENT = 8
 
 
@@ -59,7 +60,9 @@ def _slide(draft: Draft, package: Package, path: str) -> None:
                 for text, _ in _paragraphs(shape)
             ]
             draft.block("\n".join(texts))
-        elif kind in _FURTHER:
+        elif kind == DIAGRAM or kind in CHARTS:
+            draft.block(read_graphic(kind, parse(package.read(part))))
+        elif kind == _COMMENTS:
             draft.block(_loose(parse(package.read(part))))
 
 
@@ -135,7 +138,7 @@ def _paragraphs(shape: Node) -> Iterator[tuple[str, int]]:
 
 
 def _loose(root: Node) -> str:
-    """Text of a chart, a diagram or comments: titles, then the cached labels and values."""
+    """Text of comments."""
     found = [
         " ".join((node.text or "").split())
         for node in root.iter()

@@ -36,7 +36,9 @@ _CHARSETS = {
     238: "cp1250", 255: "cp437", 254: "cp437",
 }  # fmt: skip
 _HEADING = re.compile(r"heading (\d)")
-_MARK = re.compile(r"(?:[•◦▪\u2013·\u2022\uf0b7]|((?:\d{1,3}|[a-z])[.)]))\t")
+_MARK = re.compile(
+    r"(?:[•◦▪\u2013·\u2022\uf0b7]|(\(?(?:\d{1,4}(?:\.\d{1,4}){0,8}|[a-z]{1,3}|[A-Z]{1,3}|[ivxlcdm]{1,9}|[IVXLCDM]{1,9})[.)]?))\t"
+)
 _MAX_DEPTH = 10_000
 _BAR = "\x1f"
 """Between the cells of a row, as no text has it."""
