@@ -1,6 +1,7 @@
 """Files made for tests: ordinary ones in few lines, and hostile ones that are small and ask for much."""
 
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
 from struct import pack
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -130,7 +131,7 @@ def xlsx(
     )
 
 
-def sheet_rows(*rows: list[str | int | float | None], styles: dict[str, int] | None = None) -> str:
+def sheet_rows(*rows: Sequence[str | int | float | None], styles: dict[str, int] | None = None) -> str:
     """Rows of a sheet as XML; `styles` gives cells such as `B2` a style."""
     lines: list[str] = []
     for number, row in enumerate(rows, 1):

@@ -1,6 +1,8 @@
 """Tables: names of columns, merged cells, titles, comments, whatever the format."""
 
 from itertools import pairwise
+from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -9,6 +11,7 @@ from llmstack_api.ingest.chunk import chunk
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.dispatch import find_reader
 from llmstack_api.ingest.reading.source import Source
+from llmstack_api.ingest.reading.xls_formats import shown_numbers
 from tests.ingest.making import S, docx, ods, paragraph, sheet_rows, style_sheet, xlsx
 
 
@@ -192,15 +195,14 @@ def test_texts_have_their_runs_and_not_how_they_are_pronounced() -> None:
 def test_plain_xml_and_any_other_give_the_same_rows() -> None:
     rows = sheet_rows(["Item", "Note"], ["A &amp; B", "x &#233;"], ["C", 5], styles={"B3": 1})
     plain = read(xlsx(rows, styles=style_sheet("0.0")))
-    for change in (
-        lambda text: text.replace("<row", "<!-- note --><row", 1),
-        lambda text: text.replace('<c r="A2"', '<c cm="1" r="A2"'),
-        lambda text: text.replace("<v>5</v>", '<v xml:space="preserve">5</v>'),
-        lambda text: text.replace("<t>C</t>", "<t><![CDATA[C]]></t>"),
+    for old, new in (
+        ("<row", "<!-- note --><row"),
+        ('<c r="A2"', '<c cm="1" r="A2"'),
+        ("<v>5</v>", '<v xml:space="preserve">5</v>'),
+        ("<t>C</t>", "<t><![CDATA[C]]></t>"),
     ):
-        other = change(rows)
-        assert other != rows
-        assert read(xlsx(other, styles=style_sheet("0.0"))) == plain
+        assert old in rows
+        assert read(xlsx(rows.replace(old, new, 1), styles=style_sheet("0.0"))) == plain
     assert "Item: A & B\nNote: x é" in plain.text
     assert plain.text.endswith("Note: 5.0")
 
@@ -330,3 +332,25 @@ def test_a_table_of_long_cells_names_the_column_of_each() -> None:
     assert document.text.startswith("Code: E2\nMeaning: many words")
     for content in contents(document, size=300)[1:]:
         assert content.startswith("Code: E2\nMeaning:")
+
+
+# --- binary workbooks --------------------------------------------------------------------------------------
+
+SHIFTS = Path(__file__).parent / "files" / "xlwt_shifts.xls"
+
+
+def test_a_binary_workbook_is_read_as_it_is_shown() -> None:
+    assert passages(read(SHIFTS.read_bytes()))[1] == (
+        "Name: Shift 2\nShare: 12.5 %\nCode: 00042\nStart: 00:15\nLength: 36:00:00\nPrice: 12.50 EUR\nCount: 7"
+    )
+
+
+def test_no_damage_to_a_binary_workbook_is_more_than_an_error() -> None:
+    data = SHIFTS.read_bytes()
+    chance = Random(5)  # noqa: S311 # the same damage each time
+    for _ in range(300):
+        harmed = bytearray(data)
+        for _ in range(chance.randrange(1, 40)):
+            harmed[chance.randrange(len(harmed))] = chance.randrange(256)
+        shown_numbers(bytes(harmed))
+        shown_numbers(bytes(harmed[: chance.randrange(len(harmed))]))

@@ -1,4 +1,4 @@
-"""Excel workbooks in binary, XLS and XLSB: the stored values, read by calamine."""
+"""Excel workbooks in binary, XLS and XLSB, read by calamine: XLS as it is shown, XLSB as it is stored."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -18,8 +18,10 @@ from llmstack_api.ingest.reading.archive import damaged
 from llmstack_api.ingest.reading.draft import Draft, clean
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import Grid, Line
+from llmstack_api.ingest.reading.kind import FileKind
 from llmstack_api.ingest.reading.number_format import general
 from llmstack_api.ingest.reading.rows import write_rows
+from llmstack_api.ingest.reading.xls_formats import Shown, shown_numbers
 
 _WITH_CELLS = (SheetTypeEnum.WorkSheet, SheetTypeEnum.MacroSheet)
 
@@ -31,11 +33,18 @@ def read(file: File) -> Document:
     draft = Draft()
     try:
         book = CalamineWorkbook.from_filelike(BytesIO(file.source.data))
+        shown = shown_numbers(file.source.data) if file.kind is FileKind.XLS else []
         for number, about in enumerate(book.sheets_metadata, 1):
             if about.typ in _WITH_CELLS:
                 name = " ".join(clean(about.name).split())
                 draft.begin_page(number, sheet=name)
-                write_rows(draft, _lines(book.get_sheet_by_index(number - 1)), heading=name)
+                write_rows(
+                    draft,
+                    _lines(
+                        book.get_sheet_by_index(number - 1), shown[number - 1] if number <= len(shown) else {}
+                    ),
+                    heading=name,
+                )
     except PasswordError as error:
         raise ExtractError("The file is protected by a password.", code="encrypted") from error
     except CalamineError as error:
@@ -43,7 +52,7 @@ def read(file: File) -> Document:
     return draft.finish(file.kind.value)
 
 
-def _lines(sheet: CalamineSheet) -> Iterator[Line]:
+def _lines(sheet: CalamineSheet, shown: Shown) -> Iterator[Line]:
     """Give the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
     first_row, first_column = sheet.start or (0, 0)
     spans: dict[int, dict[int, tuple[int, int]]] = {}
@@ -55,7 +64,7 @@ def _lines(sheet: CalamineSheet) -> Iterator[Line]:
         cells = {
             column: text
             for column, value in enumerate(values, first_column)
-            if value != "" and (text := _text(value))  # zero is a value
+            if value != "" and (text := shown.get((number, column)) or _text(value))  # zero is a value
         }
         if not cells:
             continue
