@@ -13,7 +13,12 @@ async def test_a_datasource_is_created_listed_changed_and_deleted(client: httpx.
     made = await client.post("/api/datasources", json={"name": "Handbook", "type": "text"})
     assert made.status_code == 201
     assert {"uuid", "name", "type", "created_at", "updated_at"} <= made.json().keys()
-    assert made.json()["config"] == {"chunk_size": 1200, "chunk_overlap": 150, "refresh_interval": None}
+    assert made.json()["config"] == {
+        "chunk_size": 1200,
+        "chunk_overlap": 150,
+        "refresh_interval": None,
+        "language": "auto",
+    }
     path = f"/api/datasources/{made.json()['uuid']}"
 
     assert (await client.get("/api/datasources")).json() == [made.json()]
@@ -21,7 +26,7 @@ async def test_a_datasource_is_created_listed_changed_and_deleted(client: httpx.
 
     changed = await client.patch(path, json={"name": "Manual", "config": {"chunk_size": 500}})
     assert changed.json()["name"] == "Manual"
-    assert changed.json()["config"] == {"chunk_size": 500, "chunk_overlap": 150, "refresh_interval": None}
+    assert changed.json()["config"] == made.json()["config"] | {"chunk_size": 500}
 
     assert (await client.delete(path)).status_code == 204
     assert (await client.get(path)).status_code == 404

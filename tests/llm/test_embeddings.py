@@ -69,6 +69,12 @@ async def test_questions_and_passages_have_their_own_prefixes(model: FakeModel, 
     assert inputs(model) == [["query: a"], ["passage: a"]]
 
 
+async def test_a_context_goes_before_its_text_after_the_prefix(model: FakeModel, make: Make) -> None:
+    embedder = make("m", passage_prefix="passage: ")
+    await embedder.embed_passages(["a", "b"], ["Lathe > Upkeep\nManual", ""])
+    assert inputs(model)[-1] == ["passage: Lathe > Upkeep\nManual\na", "passage: b"]
+
+
 async def test_without_a_key_none_is_sent(model: FakeModel, make: Make) -> None:
     await make("m", api_key=None).embed_query("a")
     assert "authorization" not in model.last.headers

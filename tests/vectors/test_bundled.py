@@ -133,6 +133,20 @@ async def test_a_cancelled_call_stops_soon() -> None:
     assert len(await embedder.embed_passages(["and it goes on"])) == 1
 
 
+async def test_a_context_draws_a_passage_towards_itself_and_an_empty_one_does_not() -> None:
+    embedder = BundledEmbedder()
+    text, around = "Oil it once a week.", "Lathe > Upkeep"
+    asked, context = await embedder.embed_query("lathe"), await embedder.embed_query(around)
+    (alone,) = await embedder.embed_passages([text])
+    without, within = await embedder.embed_passages([text, text], ["", around])
+
+    assert without == alone
+    mean = [0.7 * own + 0.3 * other for own, other in zip(alone, context, strict=True)]
+    length = math.hypot(*mean)
+    assert within == pytest.approx([number / length for number in mean], abs=1e-6)
+    assert sum(map(float.__mul__, within, asked)) > sum(map(float.__mul__, alone, asked))
+
+
 def test_it_imports_nothing_slow_before_it_is_needed_and_its_package_never() -> None:
     code = """
 import asyncio, sys
