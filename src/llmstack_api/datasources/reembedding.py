@@ -25,6 +25,7 @@ from llmstack_api.datasources.points import (
 )
 from llmstack_api.engine.ports import JsonObject
 from llmstack_api.errors import EmbeddingAwayError
+from llmstack_api.ingest.document import Chunk
 from llmstack_api.models import Datasource, Entry, EntryContent, now
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.index import Space, generation
@@ -42,7 +43,9 @@ class _Indexed:
     """An entry that is searched, with its content."""
 
     common: JsonObject
-    passages: list[Passage]
+    text: str
+    title: str | None
+    chunks: list[Chunk]
 
 
 async def reembed(resources: Resources, datasource: Datasource) -> None:
@@ -109,8 +112,9 @@ async def _embed(resources: Resources, space: Space, entry_id: UUID, *, language
     entry = await resources.db.read(_indexed, entry_id)
     if entry is None:
         return
-    for start in range(0, len(entry.passages), SLICE):
-        part = entry.passages[start : start + SLICE]
+    for start in range(0, len(entry.chunks), SLICE):
+        chunks = entry.chunks[start : start + SLICE]
+        part = passages(entry.text, chunks, name=entry.common["name"], title=entry.title)
         vectors = await _vectors(space, part)
         make = partial(make_points, entry.common, part, vectors, language=language)
         await resources.index.add(space.collection, await to_thread.run_sync(make), dimension=space.dimension)
@@ -171,10 +175,7 @@ def _indexed(session: Session, entry_id: UUID) -> _Indexed | None:
     common = entry_payload(
         datasource_id=row.datasource_id, entry_id=entry_id, version=row.version, described=row.described
     )
-    chunks = load_chunks(row.chunks or [])
-    return _Indexed(
-        common=common, passages=passages(row.text or "", chunks, name=common["name"], title=row.title)
-    )
+    return _Indexed(common=common, text=row.text or "", title=row.title, chunks=load_chunks(row.chunks or []))
 
 
 def _live_versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:

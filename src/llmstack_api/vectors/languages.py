@@ -93,6 +93,9 @@ _BY_SCRIPT: Final = {
 _SHORT, _LONG = 4, 6
 """Letters of the beginnings by which forms of a word meet."""
 
+_ENOUGH: Final = 32
+"""Characters of a word that are looked at, so that what is remembered is small."""
+
 _MARK: Final = re.compile(f"[{_MARKS}]")
 
 _ARTICLE: Final = ("ال", "وال", "بال", "كال", "فال", "لل")
@@ -139,11 +142,11 @@ def prefixes(text: str, *, latin: bool) -> list[int]:
     hashes: list[int] = []
     for word in _WORD.findall(text):
         if latin or _NOT_LATIN.match(word):
-            hashes += word_prefixes(word)
+            hashes += word_prefixes(word[:_ENOUGH])
     return hashes
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=8192)
 def word_prefixes(word: str) -> tuple[int, ...]:
     """Hash the first letters of a word, folded; none of a word that is too short."""
     folded = _fold(word)

@@ -163,7 +163,7 @@ def _identifiers(text: str) -> Iterator[int]:
         yield from _known_variants(piece) if len(piece) <= _CACHED else _hash_variants(piece)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=8192)
 def _known_variants(piece: str) -> tuple[int, ...]:
     return _hash_variants(piece)
 
