@@ -39,8 +39,10 @@ def contexts(text: str, chunks: Sequence[Chunk], *, name: str, title: str | None
 
 def beginning(text: str) -> str:
     """Return the first words of a text, without what no name should hold."""
-    words = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * SHOWN_NAME]).split()
-    return " ".join(words)[:SHOWN_NAME].strip()
+    start = " ".join(text[: 4 * SHOWN_NAME].split())
+    if not start.isprintable():
+        start = " ".join("".join(letter if letter.isprintable() else " " for letter in start).split())
+    return start[:SHOWN_NAME].strip()
 
 
 def _joined(lines: Sequence[str]) -> str:
@@ -54,7 +56,7 @@ def _joined(lines: Sequence[str]) -> str:
 
 def _plain_name(name: str, text: str) -> str:
     """Return the words of a name; none if it is only the beginning of the text, as the server names texts."""
-    if name == beginning(text):
+    if text.lstrip().startswith(name[:1]) and name == beginning(text):
         return ""
     if _URL.match(name):
         name = unquote(urlsplit(name).path).strip("/")

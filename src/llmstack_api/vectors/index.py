@@ -16,7 +16,7 @@ BUNDLED_WEIGHTS: Final = (0.55, 0.45)
 """Weights of meaning and words in the sum of scores, measured for the bundled static vectors."""
 EQUAL_WEIGHTS: Final = (1.0, 1.0)
 """Weights of the ranks for a real embedding model."""
-MIN_CANDIDATES: Final = 60
+MIN_CANDIDATES: Final = 40
 """Hits of each half that are fused at least."""
 
 

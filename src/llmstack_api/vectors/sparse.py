@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 from typing import Final
@@ -107,9 +106,11 @@ def _count_terms(text: str, *, latin: bool) -> Counter[int]:
         counts.update(stems)
     else:
         counts = _count_words(text)
-    counts.update(_count_pairs(runs, asked=False))
+    if runs:
+        counts.update(_count_pairs(runs, asked=False))
     counts.update(_identifiers(text))
-    counts.update(prefixes(text, latin=latin))
+    if latin or not text.isascii():
+        counts.update(prefixes(text, latin=latin))
     return counts
 
 
@@ -157,10 +158,12 @@ def _count_pairs(runs: list[str], *, asked: bool) -> Counter[int]:
     return hashed
 
 
-def _identifiers(text: str) -> Iterator[int]:
+def _identifiers(text: str) -> list[int]:
     """Hash what other ways to write the identifiers of a text share with it."""
+    hashed: list[int] = []
     for piece in suspects(text):
-        yield from _known_variants(piece) if len(piece) <= _CACHED else _hash_variants(piece)
+        hashed += _known_variants(piece) if len(piece) <= _CACHED else _hash_variants(piece)
+    return hashed
 
 
 @lru_cache(maxsize=8192)
