@@ -84,6 +84,8 @@ _COMMON_SIGN, _FAIR_SIGN, _RARE_SIGN, _NO_SIGN = 6.0, 9.0, 13.0, 20.0
 _CAPITAL_WITHIN: Final = 9.0
 _SIGN_WITHIN: Final = 10.0
 _SIGN_AMISS: Final = 6.0
+_DRAWING_AMISS: Final = 17.0
+"""What a frame costs that touches a word: frames stand alone."""
 _TWO_SCRIPTS: Final = 17.0
 _LANGUAGE_WEIGHT, _LANGUAGE_MOST = 0.6, 17.0
 
@@ -111,6 +113,8 @@ class _Byte:
     """Whether it stands right before words, as some quotation marks do."""
     closes: bool = False
     """Whether it stands right after words."""
+    drawing: bool = False
+    """Whether it is a piece of a frame or a block, as terminals draw them."""
     latin: bool = False
 
 
@@ -222,11 +226,15 @@ def _oddity(before: _Byte, middle: _Byte, after: _Byte) -> float:
         if before.capital and middle.capital and after.letter != " " and not after.capital:
             cost += _CAPITAL_WITHIN
         return cost
+    if before.letter == after.letter == " ":
+        return middle.sign
+    if middle.drawing:
+        return middle.sign + _DRAWING_AMISS
     if before.letter != " " and after.letter != " ":
         return middle.sign + (0.0 if middle.glue else _SIGN_WITHIN)
     if after.letter != " ":
         return middle.sign + (0.0 if middle.opens else _SIGN_AMISS)
-    return middle.sign + (0.0 if middle.closes or before.letter == " " else _SIGN_AMISS)
+    return middle.sign + (0.0 if middle.closes else _SIGN_AMISS)
 
 
 @cache
@@ -245,6 +253,7 @@ def _byte(mark: str) -> _Byte:
         glue=mark in signs("within"),
         opens=mark in signs("before"),
         closes=mark in signs("after"),
+        drawing="\u2500" <= mark <= "\u259f",
     )
 
 
