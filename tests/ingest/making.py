@@ -276,3 +276,34 @@ ENTITY_BOMB = (
     + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
     + "]>"
 )
+
+
+def odf(body: str, *, styles: str = "", common: str = "", kind: str = "text", **parts: str) -> bytes:
+    """An OpenDocument file with this body, automatic styles, and common styles."""
+    base = "urn:oasis:names:tc:opendocument:xmlns"
+    shorts = ("office", "table", "text", "style", "drawing", "chart", "presentation")
+    names = " ".join(
+        f'xmlns:{"draw" if short == "drawing" else short}="{base}:{short}:1.0"' for short in shorts
+    )
+    names += f' xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:svg="{base}:svg-compatible:1.0"'
+    names += ' xmlns:loext="urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0"'
+    media = f"application/vnd.oasis.opendocument.{kind}"
+    entry = '<manifest:file-entry manifest:full-path="{}" manifest:media-type="{}"/>'
+    entries = entry.format("/", media) + entry.format("content.xml", "text/xml")
+    entries += entry.format("styles.xml", "text/xml")
+    return zipped(
+        {
+            "mimetype": media,
+            "META-INF/manifest.xml": f'<manifest:manifest xmlns:manifest="{base}:manifest:1.0">{entries}'
+            "</manifest:manifest>",
+            "styles.xml": f'<office:document-styles {names} office:version="1.3"><office:styles>{common}'
+            "</office:styles></office:document-styles>",
+            "content.xml": f'<office:document-content {names} office:version="1.3"><office:automatic-styles>{styles}'
+            f"</office:automatic-styles><office:body><office:{kind}>{body}</office:{kind}></office:body>"
+            "</office:document-content>",
+            **{
+                name: f"<office:document-content {names}>{part}</office:document-content>"
+                for name, part in parts.items()
+            },
+        }
+    )

@@ -229,6 +229,13 @@ def test_bullets_are_dashes_and_headings_have_none() -> None:
     assert read(body, lists(bullets), style("H1", "", title="heading 1")) == ["- a", "  - b", "# Title"]
 
 
+def test_a_bullet_lets_the_levels_below_it_begin_again() -> None:
+    mixed = level(0, "\u2022", "bullet") + level(1, "%2.")
+    assert read(numbered((0, "a"), (1, "b"), (1, "c"), (0, "d"), (1, "e")), lists(mixed)) == [
+        "- a", "  1. b", "  2. c", "- d", "  1. e",
+    ]  # fmt: skip
+
+
 def test_cells_and_boxes_are_counted_where_they_stand() -> None:
     number = numbered((0, ""))
     rows = (f"<w:tr><w:tc>{number}</w:tc><w:tc>{paragraph(text)}</w:tc></w:tr>" for text in ("Bolt", "Nut"))

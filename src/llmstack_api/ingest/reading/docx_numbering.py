@@ -128,8 +128,6 @@ class _Counts:
         level = found.levels.get(depth)
         if level is None:
             return ""
-        if level.numeral is None:
-            return BULLET
         values = self.reached.setdefault(found.definition, [None] * _LEVELS)
         reached = values[depth]
         if reached is None or (depth in found.starts and (number, depth) not in self.begun):
@@ -144,7 +142,7 @@ class _Counts:
         for above in range(depth):
             if values[above] is None:
                 values[above] = _start(found, above)
-        return _written(found, depth, values)
+        return _written(found, depth, values) if level.numeral is not None else BULLET
 
 
 def _start(found: _List, depth: int) -> int:

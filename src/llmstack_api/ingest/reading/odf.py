@@ -1,5 +1,7 @@
 """OpenDocument texts and presentations."""
 
+from dataclasses import dataclass, field
+
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.archive import Package
@@ -8,8 +10,29 @@ from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import MAX_COLUMNS, Cell, Grid, Line
 from llmstack_api.ingest.reading.kind import FileKind
-from llmstack_api.ingest.reading.odf_text import LEFT_OUT, attribute, collect, flat, title_of
+from llmstack_api.ingest.reading.odf_numbering import Numbering
+from llmstack_api.ingest.reading.odf_object import read_object
+from llmstack_api.ingest.reading.odf_text import (
+    BULLET,
+    LEFT_OUT,
+    MARK,
+    attribute,
+    collect,
+    flat,
+    title_of,
+)
+from llmstack_api.ingest.reading.ooxml_graphics import picture
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
+
+_STYLES = {"styles", "automatic-styles"}
+_MAX_INDENT = 8
+
+
+@dataclass(slots=True)
+class _Reader:
+    package: Package
+    draft: Draft = field(default_factory=Draft)
+    slides: int = 0
 
 
 def read(file: File) -> Document:
@@ -19,64 +42,84 @@ def read(file: File) -> Document:
     if b"encryption-data" in manifest:
         raise ExtractError("The file is protected by a password.", code="encrypted")
     root = parse(package.read("content.xml"))
+    styles = package.find("styles.xml")
+    common = parse(styles) if styles is not None else None
     body = next((node for node in root if local(node) == "body"), None)
-    draft = Draft()
+    reader = _Reader(package)
     kind = file.kind
-    if kind is FileKind.ODT:
-        _furniture(draft, package, "header")
+    of_text = common is not None and kind is FileKind.ODT
+    if common is not None and of_text:
+        Numbering(_groups(common, _STYLES)).mark(common)
+        _furniture(reader, common, "header")
     if body is not None:
-        _blocks(draft, body, pages=[0], depth=0)
-    draft.end_page()
-    if kind is FileKind.ODT:
-        _furniture(draft, package, "footer")
-    return draft.finish(kind.value, title=title_of(package))
+        groups = [*(_groups(common, {"styles"}) if common is not None else ()), *_groups(root, _STYLES)]
+        Numbering(groups).mark(body)
+        _blocks(reader, body, depth=0)
+    reader.draft.end_page()
+    if common is not None and of_text:
+        _furniture(reader, common, "footer")
+    return reader.draft.finish(kind.value, title=title_of(package))
 
 
-def _furniture(draft: Draft, package: Package, name: str) -> None:
-    data = package.find("styles.xml")
-    if data is None:
-        return
+def _groups(root: Node, names: set[str]) -> list[Node]:
+    return [node for node in root if local(node) in names]
+
+
+def _furniture(reader: _Reader, styles: Node, name: str) -> None:
     seen: set[str] = set()
-    for node in parse(data).iter():
+    for node in styles.iter():
         if local(node) == name:
             text = "".join(node.itertext())
             if any(character.isalpha() for character in text) and text not in seen:
                 seen.add(text)
-                _blocks(draft, node, pages=[0], depth=0)
+                _blocks(reader, node, depth=0)
 
 
-def _blocks(draft: Draft, parent: Node, *, pages: list[int], depth: int) -> None:
-    """Write the blocks below an element; `pages` counts slides, `depth` the lists around it."""
+def _blocks(reader: _Reader, parent: Node, *, depth: int) -> None:
+    """Write the blocks below an element; `depth` counts the lists around it."""
     for node in parent:
-        name = local(node)
-        if name in ("h", "p"):
-            _paragraph(draft, node, pages=pages, depth=depth)
-        elif name == "table":
-            _table(draft, node)
-        elif name == "list":
-            _blocks(draft, node, pages=pages, depth=depth + 1)
-        elif name == "page":
-            pages[0] += 1
-            draft.begin_page(pages[0])
-            _blocks(draft, node, pages=pages, depth=depth)
-        elif name and name not in LEFT_OUT:
-            _blocks(draft, node, pages=pages, depth=depth)
+        _block(reader, node, depth=depth)
 
 
-def _paragraph(draft: Draft, node: Node, *, pages: list[int], depth: int) -> None:
+def _block(reader: _Reader, node: Node, *, depth: int) -> None:
+    name = local(node)
+    if name in ("h", "p"):
+        _paragraph(reader, node, depth=depth)
+    elif name == "table":
+        _table(reader.draft, node)
+    elif name == "list":
+        _blocks(reader, node, depth=depth + 1)
+    elif name == "numbered-paragraph":
+        level = attribute(node, "level") or "1"
+        _blocks(reader, node, depth=min(int(level), _MAX_INDENT) if level.isdecimal() else 1)
+    elif name == "page":
+        reader.slides += 1
+        reader.draft.begin_page(reader.slides)
+        _blocks(reader, node, depth=depth)
+    elif name == "object":
+        reader.draft.block(read_object(reader.package, node))
+    elif name == "desc":
+        reader.draft.block(picture("".join(node.itertext())))
+    elif name and name not in LEFT_OUT:
+        _blocks(reader, node, depth=depth)
+
+
+def _paragraph(reader: _Reader, node: Node, *, depth: int) -> None:
     pieces: list[str] = []
     aside: list[Node] = []
     collect(node, pieces, aside)
     text = "".join(pieces).strip()
+    mark = node.get(MARK) or ""
     if local(node) == "h":
         level = attribute(node, "outline-level") or "1"
-        draft.heading(text, int(level) if level.isdecimal() else 1)
-    elif depth:
-        draft.item(f"{'  ' * min(depth - 1, 8)}- {text}" if text else "")
+        number = "" if mark == BULLET or not text else mark
+        reader.draft.heading(number + text, int(level[:3]) if level.isdecimal() else 1)
+    elif depth and mark:
+        reader.draft.item(f"{'  ' * min(depth - 1, _MAX_INDENT)}{mark}{text}" if text else "")
     else:
-        draft.block(text)
+        reader.draft.block(text)
     for extra in aside:
-        _blocks(draft, extra, pages=pages, depth=0)
+        _block(reader, extra, depth=0)
 
 
 def _table(draft: Draft, table: Node) -> None:

@@ -1,15 +1,25 @@
 """Text of OpenDocument elements, which texts, slides and sheets have in common."""
 
+from typing import Final
+
 from llmstack_api.ingest.reading.archive import Package
+from llmstack_api.ingest.reading.links import with_target
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
 
 BREAKS = {"tab": "\t", "line-break": "\n"}
-ASIDE = {"note", "annotation", "text-box"}
+ASIDE = {"note", "annotation", "text-box", "object", "desc"}
 LEFT_OUT = {
     "tracked-changes", "annotation-end", "note-citation", "sequence-decls", "forms", "creator", "date",
-    "presentation-settings", "object", "object-ole", "binary-data", "date-time-decl", "footer-decl", "page-number",
+    "presentation-settings", "object", "object-ole", "number", "binary-data",
+    "date-time-decl", "footer-decl", "page-number",
 }  # fmt: skip
 _MAX_SPACES = 100
+
+MARK: Final = "mark"
+"""Attribute that a numbered paragraph gets; see `odf_numbering`."""
+
+BULLET: Final = "- "
+TARGET: Final = "{http://www.w3.org/1999/xlink}href"
 
 
 def title_of(package: Package) -> str | None:
@@ -39,7 +49,10 @@ def collect(node: Node, pieces: list[str], aside: list[Node]) -> None:
         elif name in ASIDE:
             aside.append(inner)
         elif name and name not in LEFT_OUT:
+            start = len(pieces)
             collect(inner, pieces, aside)
+            if name == "a" and not _goes_on(inner):
+                pieces.append(with_target("".join(pieces[start:]), inner.get(TARGET)))
         pieces.append(_collapsed(inner.tail))
 
 
@@ -48,8 +61,20 @@ def flat(node: Node) -> str:
     if local(node) in ("p", "h"):
         pieces: list[str] = []
         collect(node, pieces, [])
-        return "".join(pieces).strip()
+        mark = node.get(MARK) or ""
+        return ("" if mark == BULLET else mark) + "".join(pieces).strip()
     return "\n".join(text for inner in node if local(inner) not in LEFT_OUT and (text := flat(inner)))
+
+
+def _goes_on(link: Node) -> bool:
+    """Whether a link is a piece of one that goes on behind it."""
+    following = link.getnext()
+    return (
+        not link.tail
+        and following is not None
+        and local(following) == "a"
+        and following.get(TARGET) == link.get(TARGET)
+    )
 
 
 def _collapsed(text: str | None) -> str:

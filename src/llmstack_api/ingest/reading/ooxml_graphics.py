@@ -37,9 +37,13 @@ def read_graphic(kind: str, root: Node) -> str:
 
 
 def described(node: Node, name: str) -> str:
-    """Return what the author wrote for those who cannot see a picture; nothing where it is only a file's name."""
+    """Return what the author wrote of a picture, whose properties are an element of this name below `node`."""
     properties = next((inner for inner in node if local(inner) == name), None)
-    text = (properties.get("descr") or "") if properties is not None else ""
+    return picture((properties.get("descr") or "") if properties is not None else "")
+
+
+def picture(text: str) -> str:
+    """Write what the author says of a picture to those who cannot see it; nothing if it is only a file's name."""
     text = " ".join(text[:_MAX_DESCRIPTION].partition("\n\n")[0].split())
     return f"[Picture: {text}]" if text and not text.lower().endswith(_PICTURES) else ""
 
