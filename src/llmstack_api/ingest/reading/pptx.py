@@ -9,13 +9,13 @@ from llmstack_api.ingest.reading.document_table import write_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import Cell, Grid, Line
-from llmstack_api.ingest.reading.ooxml_graphics import CHARTS, DIAGRAM, read_graphic
+from llmstack_api.ingest.reading.ooxml_graphics import CHARTS, DIAGRAM, described, read_graphic
+from llmstack_api.ingest.reading.pptx_text import Paragraph, paragraphs, resolve
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
 
 _TITLES = {"title", "ctrTitle"}
 _FURNITURE = {"sldNum", "dt", "sldImg"}
 _COMMENTS = "comments"
-_MAX_INDENT = 8
 
 
 def read(file: File) -> Document:
@@ -39,12 +39,14 @@ def read(file: File) -> Document:
 
 def _slide(draft: Draft, package: Package, path: str) -> None:
     root = parse(package.read(path))
+    resolve(package, path, root)
     shapes = list(_shapes(root))
     titles = [shape for shape in shapes if _placeholder(shape) in _TITLES]
     for shape in titles:
-        draft.heading(" ".join(text for text, _ in _paragraphs(shape)), 1)
+        title = " ".join(paragraph.line for paragraph in paragraphs(shape))
+        draft.heading(title, 1)
         if draft.title is None:
-            draft.title = " ".join(text for text, _ in _paragraphs(shape)) or None
+            draft.title = title or None
     for shape in shapes:
         if shape not in titles and _placeholder(shape) not in _FURNITURE:
             _shape(draft, shape)
@@ -53,11 +55,12 @@ def _slide(draft: Draft, package: Package, path: str) -> None:
             continue
         if kind == "notesSlide":
             notes = parse(package.read(part))
+            resolve(package, part, notes)
             texts = [
-                text
+                paragraph.line
                 for shape in _shapes(notes)
                 if _placeholder(shape) not in _FURNITURE
-                for text, _ in _paragraphs(shape)
+                for paragraph in paragraphs(shape)
             ]
             draft.block("\n".join(texts))
         elif kind == DIAGRAM or kind in CHARTS:
@@ -70,7 +73,7 @@ def _shapes(root: Node) -> Iterator[Node]:
     """Shapes, those in groups too; of alternatives the first."""
     for node in root:
         name = local(node)
-        if name in ("sp", "graphicFrame", "cxnSp"):
+        if name in ("sp", "graphicFrame", "cxnSp", "pic"):
             yield node
         elif name not in ("Fallback", "timing", "transition"):
             yield from _shapes(node)
@@ -85,10 +88,19 @@ def _shape(draft: Draft, shape: Node) -> None:
     table = next((node for node in shape.iter() if local(node) == "tbl"), None)
     if table is not None:
         write_table(draft, list(_lines(table)))
-        return
-    paragraphs = list(_paragraphs(shape))
-    listed = any(depth for _, depth in paragraphs) or len(paragraphs) > 1
-    draft.block("\n".join(f"{'  ' * depth}- {text}" if listed else text for text, depth in paragraphs))
+    else:
+        shown = list(paragraphs(shape))
+        mark = "- " if len(shown) > 1 or any(paragraph.level for paragraph in shown) else ""
+        draft.block("\n".join(_item(paragraph, mark) for paragraph in shown))
+    properties = next((node for node in shape if local(node).startswith("nv")), None)
+    if properties is not None:
+        draft.block(described(properties, "cNvPr"))
+
+
+def _item(paragraph: Paragraph, mark: str) -> str:
+    """Write a paragraph; `mark` is that of one of which the slide says none."""
+    own = mark if paragraph.mark is None else paragraph.mark
+    return f"{'  ' * paragraph.level}{own}{paragraph.text}"
 
 
 def _lines(table: Node) -> Iterator[Line]:
@@ -103,7 +115,7 @@ def _lines(table: Node) -> Iterator[Line]:
         ]
         line = grid.add(
             Cell(
-                " ".join(text for text, _ in _paragraphs(cell)),
+                " ".join(paragraph.line for paragraph in paragraphs(cell)),
                 _span(cell, "gridSpan"),
                 _span(cell, "rowSpan"),
             )
@@ -116,25 +128,6 @@ def _lines(table: Node) -> Iterator[Line]:
 def _span(cell: Node, name: str) -> int:
     text = cell.get(name) or "1"
     return max(int(text), 1) if text.isdecimal() and len(text) < 10 else 1  # noqa: PLR2004 # digits of any span in use
-
-
-def _paragraphs(shape: Node) -> Iterator[tuple[str, int]]:
-    """Give the paragraphs that have text, with the level that they are indented to."""
-    for paragraph in (node for node in shape.iter() if local(node) == "p"):
-        pieces: list[str] = []
-        level = 0
-        for node in paragraph.iter():
-            name = local(node)
-            if name == "t":
-                pieces.append(node.text or "")
-            elif name in ("br", "tab"):
-                pieces.append(" ")
-            elif name == "pPr":
-                indent = node.get("lvl") or "0"
-                level = min(int(indent), _MAX_INDENT) if indent.isdecimal() else 0
-        text = " ".join("".join(pieces).split())
-        if text:
-            yield text, level
 
 
 def _loose(root: Node) -> str:
