@@ -99,7 +99,9 @@ async def test_each_row_of_a_table_is_found_as_a_passage_with_its_column_names(
     assert (entry["status"], entry["chunks_count"]) == ("READY", 50)
     hits = await search(client, datasource, "Town17", mode="keyword")
     assert hits[0]["content"].strip() == "city: Town17\nriver: River17\nbridges: 17"
-    assert all(hit["score"] < hits[0]["score"] / 2 for hit in hits[1:])  # other towns share a part of its name
+    assert all(
+        hit["score"] < hits[0]["score"] / 2 for hit in hits[1:]
+    )  # other towns share a part of its name
 
 
 @pytest.mark.parametrize(

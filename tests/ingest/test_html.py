@@ -134,3 +134,55 @@ def test_the_title_of_a_picture_is_none_of_the_page() -> None:
     page = f"<html><head><title> Opening\n hours </title></head><body>{picture}<p>Mon-Fri 9-17.</p></body></html>"
     assert (read(page).title, read(page).text) == ("Opening hours", "Mon-Fri 9-17.")
     assert read(page, main_text=True).title == "Opening hours"
+
+
+# --- tables of fetched pages -----------------------------------------------------------------------------
+
+AROUND = (
+    "<p>Berths are let by the season, and the fees below hold for boats of every kind in all of the harbour.</p>"
+    "<p>Ask the harbour master for the berths that are free, and pay on the first day of the season.</p>"
+)
+TABLES = {
+    "cells that span rows": "<tr><th>Room<th>Bed<th>Fee<tr><td rowspan=2>Sea view<td>single<td>90"
+    "<tr><td>double<td>140<tr><td>Court<td>double<td>110",
+    "cells that span columns": "<tr><th rowspan=2>Boat<th colspan=2>Fee<tr><th>Day<th>Week"
+    "<tr><td>Dinghy<td>5<td>30<tr><td>Yacht<td colspan=2>on request",
+    "a title over all columns": "<tr><th colspan=3>Fees of 2025<tr><th>Room<th>Bed<th>Fee<tr><td>A<td>single<td>90",
+    "a caption, and rows with names": "<caption>Fees</caption><thead><tr><th><th>Day<th>Week</thead>"
+    "<tbody><tr><th>Dinghy<td>5<td>30<tr><th>Yacht<td>20<td>120</tbody>",
+    "names of columns in bold": "<tr><td><b>Boat</b><td><b>Fee</b><tr><td>Dinghy<td><a href=/d>5</a>",
+    "empty cells": "<tr><td><td>Day<tr><td>Dinghy<td><tr><td>Yacht<td>20",
+    "lists in cells": "<tr><th>Boat<th>Needs<tr><td>Dinghy<td><ul><li>oars<li>rope</ul><tr><td>Yacht<td>anchor",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_a_fetched_page_is_read_as_that_of_a_file(name: str) -> None:
+    table = f"<table>{TABLES[name]}</table>"
+    page = (
+        f"<title>T</title>{MENU}<main><h1>Fees</h1>{AROUND}{table}<p>Fees are due at once.</p></main>{FOOT}"
+    )
+    alone, fetched = read(table), read(page, main_text=True)
+    assert f"\n\n{alone.text}\n\nFees are due" in fetched.text
+    assert [(table.header, table.title) for table in fetched.tables] == [
+        (table.header, table.title) for table in alone.tables
+    ]
+    assert "\u2060" not in fetched.text
+    assert "Shop for everything" not in fetched.text
+
+
+def test_a_page_that_holds_the_mark_of_a_table_reads_it_once() -> None:
+    table = "<table><tr><td>Boat<td>Fee<tr><td>Dinghy<td>5</table>"
+    copies = "<table><tr><td>\u2060T0\u2060Other<td>x<tr><td>y<td>z</table>" * 3
+    text = read(f"<h1>Fees</h1>{AROUND}{table}{copies}{AROUND}", main_text=True).text
+    assert text.count("Dinghy") <= 1
+
+
+def test_tables_stay_if_the_whole_page_is_read_instead() -> None:
+    table = "<table><tr><td>Boat<td>Fee<tr><td rowspan=2>Dinghy<td>5<tr><td>6</table>"
+    page = (
+        f"<div role=heading>Where do I pay?</div>{AROUND}{table}<section hidden><h2>{'x' * 20}</h2></section>"
+    )
+    text = read(page, main_text=True).text
+    assert "Boat | Fee\nDinghy | 5\nDinghy | 6" in text
+    assert "\u2060" not in text

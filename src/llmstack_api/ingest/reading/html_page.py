@@ -9,6 +9,7 @@ from llmstack_api.ingest.reading import html_lists, html_table
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.html_questions import HEADINGS, make_plain
+from llmstack_api.ingest.reading.html_tables_kept import KeptTables
 from llmstack_api.ingest.reading.xml_tree import Node, parse_html, strip, walk
 
 _SKIPPED = {
@@ -151,7 +152,7 @@ def _close(flow: _Flow, name: str) -> None:
 
 def _cell_text(cell: Node) -> str:
     """Text of a cell, on one line."""
-    return " ".join(" ".join(_visible(cell)).split())
+    return " ".join(" ".join(_visible(cell)).replace(html_lists.NUMBERED, "").split())
 
 
 def _visible(cell: Node) -> list[str]:
@@ -199,6 +200,7 @@ def _main_text(root: Node, url: str | None) -> Node:
     strip(root, elements=("rt", "rtc", "rp"), tags=("ruby", "rb"))
     questions = make_plain(root)
     html_lists.write_numbers(root)
+    tables = KeptTables(root, lambda table: html_table.is_data(table, _cell_text))
     found = bare_extraction(
         cast("Any", root),
         url=url,
@@ -215,7 +217,9 @@ def _main_text(root: Node, url: str | None) -> Node:
         if any(piece.strip() for piece in tree.itertext()) and (
             questions <= kept if questions else kept or not wants_headings
         ):
+            tables.put_back(tree)
             return tree
+    tables.release()
     _cut_menus(root)
     return root
 

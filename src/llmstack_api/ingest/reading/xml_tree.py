@@ -151,6 +151,13 @@ def strip(root: Node, *, elements: tuple[str, ...], tags: tuple[str, ...]) -> No
     _etree.strip_tags(root, *tags)
 
 
+def replace(node: Node, other: Node) -> None:
+    """Put another element, from wherever it is, in the place of one; what follows them stays where it is."""
+    tail, around = node.tail, cast("Any", node).getparent()
+    around.replace(node, other)
+    other.tail = tail
+
+
 def walk(root: Node) -> Walk:
     """Walk through a tree of any depth, without recursion."""
     return cast("Walk", _etree.iterwalk(root, events=("start", "end")))
