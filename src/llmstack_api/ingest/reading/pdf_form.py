@@ -38,6 +38,8 @@ class _Rows:
 
 def place_fields(page: PdfPage, lines: list[Line], units: str, found: Annotations) -> list[str]:
     """Write values into the lines of a page; return, as lines of their own, those that no line is near to."""
+    if not found.fields and not found.typed:
+        return []
     inserted: dict[int, list[tuple[float, float, str]]] = defaultdict(list)
     below: dict[int, list[tuple[float, str]]] = defaultdict(list)
     left_over: list[tuple[float, float, str]] = []

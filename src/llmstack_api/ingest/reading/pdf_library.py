@@ -5,11 +5,12 @@ no fonts of the machine: what a page says must not depend on what is installed.
 """
 
 import ctypes
+import math
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmstack_api.errors import ExtractError
 
@@ -29,6 +30,22 @@ def _begin() -> Any:  # noqa: ANN401 # see above
 
 
 _fonts = _begin()
+
+
+def _plain(name: str, result: Any, *arguments: Any) -> Any:  # noqa: ANN401 # see above
+    """Return a function that is called for every line, with addresses as numbers: no pointer is made for a call."""
+    address = ctypes.cast(getattr(_pdfium, name), ctypes.c_void_p).value
+    return ctypes.CFUNCTYPE(result, *arguments)(address or 0)
+
+
+_HANDLE, _CHARACTER = ctypes.c_void_p, ctypes.c_int
+_text_object = _plain("FPDFText_GetTextObject", _HANDLE, _HANDLE, _CHARACTER)
+_char_origin = _plain("FPDFText_GetCharOrigin", ctypes.c_int, _HANDLE, _CHARACTER, _HANDLE, _HANDLE)
+_char_box = _plain("FPDFText_GetLooseCharBox", ctypes.c_int, _HANDLE, _CHARACTER, _HANDLE)
+_char_matrix = _plain("FPDFText_GetMatrix", ctypes.c_int, _HANDLE, _CHARACTER, _HANDLE)
+_char_size = _plain("FPDFText_GetFontSize", ctypes.c_double, _HANDLE, _CHARACTER)
+_object_font = _plain("FPDFTextObj_GetFont", _HANDLE, _HANDLE)
+_render_mode = _plain("FPDFTextObj_GetTextRenderMode", ctypes.c_int, _HANDLE)
 
 
 @contextmanager
@@ -127,6 +144,16 @@ class Pdf:
         return self._form
 
 
+class Style(NamedTuple):
+    """How a character is set."""
+
+    size: float
+    """As it appears."""
+    bold: bool
+    quarter: int
+    """By how many quarters it is turned clockwise: 0 to 3, or -1 if by something else."""
+
+
 class PdfPage:
     """An open page, and the characters on it."""
 
@@ -137,9 +164,11 @@ class PdfPage:
         self._text = _pdfium.FPDFText_LoadPage(handle)
         self._one_to_one = False
         self._fonts: dict[int, bool] = {}
-        self._styles: dict[int, tuple[float, bool]] = {}
+        self._styles: dict[int, Style] = {}
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
+        self._point = ctypes.addressof(self._x), ctypes.addressof(self._y)
         self._area, self._matrix = _pdfium.FS_RECTF(), _pdfium.FS_MATRIX()
+        self._address = _address(self._text)
 
     def _make_smaller(self) -> None:
         """Cut a page that is far too large: PDFium takes memory for each point of its sides."""
@@ -163,6 +192,7 @@ class PdfPage:
         if self._text:
             _pdfium.FPDFText_ClosePage(self._text)
         self._text = _pdfium.FPDFText_LoadPage(self._handle)
+        self._address = _address(self._text)
         self._fonts.clear()
         self._styles.clear()
         return True
@@ -183,51 +213,47 @@ class PdfPage:
         """Return the number of the character that a unit of the text belongs to."""
         return unit if self._one_to_one else _pdfium.FPDFText_GetCharIndexFromTextIndex(self._text, unit)
 
-    def quarter(self, character: int) -> int:
-        """Return by how many quarters a character is turned clockwise; -1 if by something else."""
-        angle = _pdfium.FPDFText_GetCharAngle(self._text, character) / 1.5707963267948966
-        return round(angle) % 4 if abs(angle - round(angle)) < 0.05 else -1  # noqa: PLR2004 # some three degrees
-
     def origin(self, character: int) -> tuple[float, float]:
         """Return where a character stands on its line."""
-        _pdfium.FPDFText_GetCharOrigin(self._text, character, self._x, self._y)
+        _char_origin(self._address, character, *self._point)
         return self._x.value, self._y.value
 
     def box(self, character: int) -> tuple[float, float, float, float]:
         """Return what a character takes of its line: left, bottom, right, top."""
         area = self._area
-        _pdfium.FPDFText_GetLooseCharBox(self._text, character, area)
+        _char_box(self._address, character, ctypes.addressof(area))
         return area.left, area.bottom, area.right, area.top
 
     def generated(self, character: int) -> bool:
         """Whether PDFium put in a character that is not drawn."""
-        return not _pdfium.FPDFText_GetTextObject(self._text, character)
+        return not _text_object(self._address, character)
 
     def is_hyphen(self, character: int) -> bool:
         """Whether a character is the hyphen of a word that goes on in the next line."""
         return _pdfium.FPDFText_IsHyphen(self._text, character) == 1
 
-    def style(self, character: int) -> tuple[float, bool]:
-        """Return the size of a character as it appears, and whether it is bold; all of one piece have the same."""
-        piece = _pdfium.FPDFText_GetTextObject(self._text, character)
-        address = ctypes.addressof(piece.contents) if piece else 0
-        style = self._styles.get(address)
-        if style is None or not piece:
+    def style(self, character: int) -> Style:
+        """Return how a character is set, which all of one piece share."""
+        piece = _text_object(self._address, character)
+        style = self._styles.get(piece) if piece else None
+        if style is None:
             matrix = self._matrix
-            _pdfium.FPDFText_GetMatrix(self._text, character, matrix)
-            size = _pdfium.FPDFText_GetFontSize(self._text, character) * (matrix.c**2 + matrix.d**2) ** 0.5
-            style = self._styles[address] = (size, bool(piece) and self._is_bold(piece))
+            _char_matrix(self._address, character, ctypes.addressof(matrix))
+            c, d = matrix.c, matrix.d
+            size = _char_size(self._address, character) * (c * c + d * d) ** 0.5
+            style = Style(size, bool(piece) and self._is_bold(piece), _quarter(matrix.a, c))
+            if piece:
+                self._styles[piece] = style
         return style
 
-    def _is_bold(self, piece: Any) -> bool:  # noqa: ANN401 # PDFium's
-        font = _pdfium.FPDFTextObj_GetFont(piece)
+    def _is_bold(self, piece: int) -> bool:
+        font = _object_font(piece)
         if not font:
             return False
-        address = ctypes.addressof(font.contents)
-        bold = self._fonts.get(address)
+        bold = self._fonts.get(font)
         if bold is None:
-            bold = self._fonts[address] = _is_bold(font)
-        return bold or _pdfium.FPDFTextObj_GetTextRenderMode(piece) == _FILL_AND_STROKE
+            bold = self._fonts[font] = _is_bold(ctypes.cast(font, _pdfium.FPDF_FONT))
+        return bold or _render_mode(piece) == _FILL_AND_STROKE
 
     def annotations(self) -> int:
         """How many fields and notes there are."""
@@ -326,6 +352,17 @@ class Annotation:
 
     def _field(self, function: Any) -> str:  # noqa: ANN401 # PDFium's
         return _string(function, self._document.form, self._handle)
+
+
+def _address(handle: Any) -> int:  # noqa: ANN401 # PDFium's
+    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+
+
+def _quarter(a: float, c: float) -> int:
+    """Tell the quarter from the first row of what turns a character."""
+    angle = math.atan2(c, a) / (math.pi / 2)
+    nearest = round(angle)
+    return nearest % 4 if abs(angle - nearest) < 0.05 else -1  # noqa: PLR2004 # some three degrees
 
 
 _FILL_AND_STROKE = 2

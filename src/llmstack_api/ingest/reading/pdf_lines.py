@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmstack_api.ingest.reading import pdf_bidi
-from llmstack_api.ingest.reading.pdf_library import PdfPage
+from llmstack_api.ingest.reading.pdf_library import PdfPage, Style
 
 HYPHEN = "\ufffe"
 """What PDFium makes of a hyphen at the end of a line."""
@@ -21,7 +21,8 @@ _LIGATURES = {
     "\ufb06": "st",
 }
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
-_LINE_END = re.compile(f"\r\n?|\n|(?<={HYPHEN})")
+_LINE_END = re.compile(r"[\r\n]+")
+_LINE_END_OR_HYPHEN = re.compile(f"[\r\n]+|(?<={HYPHEN})")
 _SAME = 0.3
 _CELL = 1.2
 _GAP = re.compile(r"\s+")
@@ -105,7 +106,8 @@ def _units(page: PdfPage) -> str:
 def _lines(page: PdfPage, units: str) -> list[Line]:
     found: list[Line] = []
     start = 0
-    for match in _LINE_END.finditer(units + "\n"):
+    end_of_line = _LINE_END_OR_HYPHEN if HYPHEN in units else _LINE_END
+    for match in end_of_line.finditer(units + "\n"):
         end = match.start()
         text = units[start:end]
         if text.strip():
@@ -123,16 +125,25 @@ def _measure(page: PdfPage, line: Line, units: str) -> None:
     last = len(units.rstrip(_BLANKS)) - 1
     if first > last:
         return
-    middle = next((place for place in range((first + last) // 2, last) if not units[place].isspace()), last)
-    ends = [page.at(line.start + place) for place in (first, middle, last)]
-    if min(ends) < 0:
+    begin, end = page.at(line.start + first), page.at(line.start + last)
+    if begin < 0 or end < 0:
         return
-    styles = [page.style(character) for character in ends]
-    line.size, line.bold = styles[1]
-    line.quarter = page.quarter(ends[0])
-    line.left, line.base = _turned(page.origin(ends[0]), line.quarter)
-    line.right = _turned_right(page.box(ends[2]), line.quarter)
-    line.even = _is_even(styles)
+    start, stop = page.style(begin), page.style(end)
+    style = start
+    if start is not stop:
+        place = (first + last) // 2
+        while place < last and units[place].isspace():
+            place += 1
+        middle = page.at(line.start + place)
+        style = page.style(middle) if middle >= 0 else stop
+    line.size, line.bold, line.quarter = style.size, style.bold, start.quarter
+    if line.quarter == 0:
+        line.left, line.base = page.origin(begin)
+        line.right = page.box(end)[2]
+    else:
+        line.left, line.base = _turned(page.origin(begin), line.quarter)
+        line.right = _turned_right(page.box(end), line.quarter)
+    line.even = style is start is stop or _is_even([start, style, stop])
 
 
 def _look_closer(page: PdfPage, lines: list[Line], units: str) -> None:
@@ -155,9 +166,9 @@ def _look_closer(page: PdfPage, lines: list[Line], units: str) -> None:
             line.cells = _has_cells(page, line, text)
 
 
-def _is_even(styles: list[tuple[float, bool]]) -> bool:
-    sizes = [size for size, _ in styles]
-    return max(sizes) <= min(sizes) * _UNEVEN and len({bold for _, bold in styles}) == 1
+def _is_even(styles: list[Style]) -> bool:
+    sizes = [style.size for style in styles]
+    return max(sizes) <= min(sizes) * _UNEVEN and len({style.bold for style in styles}) == 1
 
 
 def _has_cells(page: PdfPage, line: Line, units: str) -> bool:

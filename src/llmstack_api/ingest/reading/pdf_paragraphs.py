@@ -11,7 +11,6 @@ from llmstack_api.ingest.reading.pdf_lines import HYPHEN, Line
 _BETWEEN_IDEOGRAPHS = re.compile("(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
 _LEADERS = re.compile(r"(?:\. ?){4,}")
 _LIKE_HEADING = re.compile(r"#{1,6}\s")
-_RANGE = re.compile(r"\w-$")
 _AND = re.compile(r"(?:und|oder|bzw|sowie|bis|and|or|to|en|of|et|ou|y|e)\b")
 _MARK = re.compile(r"(?:[-\u2013•◦·▪*●■]|\(?\d{1,3}[.)]|\d{1,2}(?:\.\d{1,2}){1,3}\.?|[a-z][.)])\s")
 _SENTENCE_END = (".", "!", ":", "。", "\uff01", "…", ".”", '."')
@@ -53,9 +52,7 @@ def write_page(draft: Draft, lines: list[Line], headings: Mapping[int, Heading])
             continue
         text = texts[place]
         far = place > 0 and _is_far(lines[place - 1], lines[place])
-        if paragraph and (
-            far or ((_MARK.match(text) or _stands_alone(text)) and not _RANGE.search(paragraph[-1]))
-        ):
+        if paragraph and (far or ((_MARK.match(text) or _stands_alone(text)) and not _is_cut(paragraph[-1]))):
             draft.block(join(paragraph), gap=gap)
             paragraph, gap = [], "\n"
         if not paragraph and far:
@@ -76,7 +73,7 @@ def join(lines: list[str]) -> str:
     for line in lines[1:]:
         if text.endswith((HYPHEN, "\xad")):
             text = text[:-1] + _hyphen(text[:-1], line) + line
-        elif _RANGE.search(text) and line[:1].isalnum():
+        elif _is_cut(text) and line[:1].isalnum():
             text += line
         else:
             text = f"{text} {line}"
@@ -100,6 +97,11 @@ def _shown(text: str) -> str:
     if text.endswith(HYPHEN):
         text = text[:-1] + "-"
     return text.replace(HYPHEN, "").replace("\xad", "")
+
+
+def _is_cut(text: str) -> bool:
+    """Whether it ends in a hyphen that follows a letter or a digit."""
+    return text.endswith("-") and text[-2:-1].isalnum()
 
 
 def _width(text: str) -> int:
@@ -161,7 +163,7 @@ def _reaches(line: Line, text: str, margin: float) -> bool:
 
 def _ends(text: str, width: int) -> bool:
     """Whether a line is the last of its paragraph."""
-    if text.endswith((HYPHEN, "\xad")) or _RANGE.search(text):
+    if text.endswith((HYPHEN, "\xad")) or _is_cut(text):
         return False
     length = _width(text)
     return (
