@@ -30,10 +30,12 @@ class _Page:
     lines: list[Line]
     extras: list[str]
     """What was typed over the page or noted on it, after its lines."""
+    lost: bool = False
+    """Whether it cannot be opened."""
 
 
 def read(file: File) -> Document:
-    """Read the text layer; a page without one (a scan) is left out.
+    """Read the text layer; a page without one (a scan) is left out, and one that is damaged is said to be.
 
     Raises:
         ExtractError: it is damaged, has a password, or has no text layer at all (`no-text`).
@@ -50,6 +52,10 @@ def read(file: File) -> Document:
         outline = _outline(pdf)
         title = pdf.metadata("Title").strip()
     if not any(page.lines or page.extras for page in pages):
+        if any(page.lost for page in pages):
+            raise ExtractError(
+                "Pages of the PDF are damaged or missing, and no other has text.", code="corrupt"
+            )
         raise ExtractError(
             "There is no text in the PDF, only images; reading text off images (OCR) is not available.",
             code="no-text",
@@ -64,7 +70,8 @@ def _read_pages(pdf: Pdf, annotations: AnnotationReader) -> list[_Page]:
     for number in range(pdf.pages):
         with pdf.page(number) as page:
             if page is None:
-                raise ExtractError(f"Page {number + 1} of the PDF is damaged or missing.", code="corrupt")
+                pages.append(_Page(number, [], [], lost=True))
+                continue
             lines, units = read_lines(page)
             found = annotations.read(page)
             extras = place_fields(page, lines, units, found)
@@ -94,12 +101,34 @@ def _write(pages: list[_Page], outline: Outline) -> Draft:
     for (page, line), heading in find_headings([page.lines for page in pages], outline).items():
         headings[page][line] = heading
     draft = Draft()
+    last_lost = _last_lost(pages)
     for page, its_headings in zip(pages, headings, strict=True):
         if page.number is not None:
             draft.begin_page(page.number + 1)
         else:
             draft.end_page()
+        if page.number is not None and page.number in last_lost:
+            draft.block(_lost(page.number + 1, last_lost[page.number] + 1))
         write_page(draft, page.lines, its_headings)
         for extra in page.extras:
             draft.block(extra)
     return draft
+
+
+def _last_lost(pages: list[_Page]) -> dict[int, int]:
+    """Return the runs of pages that cannot be opened: the first and the last of each."""
+    runs: dict[int, int] = {}
+    first: int | None = None
+    for page in pages:
+        if page.lost and page.number is not None:
+            first = page.number if first is None else first
+            runs[first] = page.number
+        else:
+            first = None
+    return runs
+
+
+def _lost(first: int, last: int) -> str:
+    if first == last:
+        return f"[Page {first} cannot be read.]"
+    return f"[Pages {first} to {last} cannot be read.]"

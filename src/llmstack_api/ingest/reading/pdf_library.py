@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 from llmstack_api.errors import ExtractError
 
 _pdfium: Any = import_module("pypdfium2_raw")  # the plain functions; their types are not stated
-_PASSWORD, _SECURITY = 4, 5
+_FORMAT, _PASSWORD, _SECURITY = 3, 4, 5
+_CATALOG = re.compile(rb"/Type\s{0,9}/Catalog\b")
+_OBJECT = re.compile(rb"\b(\d{1,9})\s{1,9}(\d{1,5})\s{1,9}obj\b")
+_INDEX = re.compile(rb"\bxref\b|\btrailer\b|\bstartxref\b")
+_FARTHEST = 10_000
+"""Bytes from the beginning of a catalogue to where it says that it is one."""
 _MOST_BOOKMARKS = 5_000
 _MOST_BYTES = 2_000_000
 _NUL = 2
@@ -56,6 +61,9 @@ def open_pdf(data: bytes) -> Generator["Pdf"]:
         ExtractError: it has a password (`encrypted`) or is damaged (`corrupt`).
     """
     handle = _pdfium.FPDF_LoadMemDocument64(data, len(data), None)
+    if not handle and _pdfium.FPDF_GetLastError() == _FORMAT and (end := _lost_end(data)):
+        data += end
+        handle = _pdfium.FPDF_LoadMemDocument64(data, len(data), None)
     if not handle:
         if _pdfium.FPDF_GetLastError() in (_PASSWORD, _SECURITY):
             raise ExtractError("The file is protected by a password.", code="encrypted")
@@ -65,6 +73,25 @@ def open_pdf(data: bytes) -> Generator["Pdf"]:
         yield document
     finally:
         document.close()
+
+
+def _lost_end(data: bytes) -> bytes:
+    """Return an end for a file whose own is damaged: PDFium finds its objects, but not which is the catalogue.
+
+    A file that was cut before its index gets none: nobody could tell what it lacks.
+    """
+    if not _INDEX.search(data, data.rfind(b"endobj") + 1):
+        return b""
+    catalog = None
+    for match in _CATALOG.finditer(data):
+        catalog = match
+    if catalog is None:
+        return b""
+    start = max(data.rfind(b"endobj", 0, catalog.start()), catalog.start() - _FARTHEST)
+    begun = list(_OBJECT.finditer(data, max(start, 0), catalog.start()))
+    if not begun:
+        return b""
+    return b"\nendobj\ntrailer\n<< /Root %b %b R >>\n" % begun[-1].groups()
 
 
 class Pdf:
