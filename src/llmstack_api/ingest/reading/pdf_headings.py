@@ -27,6 +27,11 @@ _REPEATED = 2
 _PLACE = 3.0
 _FEW = 0.25
 _MOSTLY_LETTERS = 0.6
+_SMALL_CAPITALS = 0.75
+_LABEL_LINES = 6
+_SHORT = 0.5
+_CENTRED = 2.0
+_NAMES = re.compile(r",|\d|@|\b(?:and|und|et|y|by|von|par|и)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!:;,。\uff01\uff1a…\u201d\"\uff0c、-]$")
 _CAPTION = re.compile(
     r"(?:fig(?:ure|ura|\.)?|tab(?:le|elle|leau|la|\.)?|abb(?:ildung|\.)?|chart|plate|exhibit|listing|algorithm|scheme"
@@ -38,7 +43,7 @@ _WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}")
 _FORMULA = re.compile(
     r"[=<>|\\^~_{}@\u2190-\u22ff\u27c0-\u27ef\u2980-\u2aff\U0001d400-\U0001d7ff]|https?:|www\."
 )
-_BULLET = re.compile(r"[-\u2013\u2014•◦·▪*●■○□➢✓\uf0b7\uf0a7]\s")
+_BULLET = re.compile(r"-\S|[-\u2013\u2014•◦·▪*●■○□➢✓\uf0b7\uf0a7]\s")
 _VALUE = re.compile(r"[:#] ?[-+\d€$£(]")
 _LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|_{3,}")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b")
@@ -79,13 +84,20 @@ def find_headings(pages: list[list[Line]], outline: Outline) -> dict[tuple[int, 
         named = outline.get(number, {})
         for start, end in _groups(lines):
             heading = _judge(
-                number, lines, (start, end), named=named, body=body, pitch=pitch, repeated=repeated
+                number,
+                lines,
+                (start, end),
+                named=named,
+                body=body,
+                pitch=pitch,
+                repeated=repeated,
+                ends=number == len(pages) - 1,
             )
             if heading is not None:
                 found.append(heading)
             elif lines[start].size:
                 others[_style(lines[start])] += end - start
-    kept = _without_crowds(found, others)
+    kept = _without_crowds(_without_names(found, pages, body), others)
     levels = _levels(kept)
     return {
         (heading.page, heading.line): Heading(heading.text, levels[heading.style], heading.lines)
@@ -176,6 +188,7 @@ def _judge(
     body: Style,
     pitch: float,
     repeated: set[tuple[str, Style, float]],
+    ends: bool,
 ) -> _Found | None:
     start, end = group
     first = lines[start]
@@ -191,16 +204,17 @@ def _judge(
         return None
     if depth is None and not (
         end - start <= _MOST_LINES
-        and _stands_out(lines, start, end, body=body, pitch=pitch)
+        and _stands_out(lines, start, end, body=body, pitch=pitch, ends=ends)
         and can_be_heading(text)
     ):
         return None
     return _Found(number, start, end - start, text, _style(first), depth)
 
 
-def _stands_out(lines: list[Line], start: int, end: int, *, body: Style, pitch: float) -> bool:
+def _stands_out(lines: list[Line], start: int, end: int, *, body: Style, pitch: float, ends: bool) -> bool:
+    """Whether lines are set like a heading; `ends` says that no page comes after."""
     group = lines[start:end]
-    first, last = group[0], group[-1]
+    first = group[0]
     if not all(line.even and not line.cells for line in group):
         return False
     before = lines[start - 1] if start else None
@@ -209,14 +223,32 @@ def _stands_out(lines: list[Line], start: int, end: int, *, body: Style, pitch: 
         return False
     if first.size >= body[0] * _LARGER:
         return True
-    if not first.bold or body[1] or first.size < body[0] * _NO_SMALLER or after is None:
+    least = _SMALL_CAPITALS if all(line.text.isupper() for line in group) else _NO_SMALLER
+    if not first.bold or body[1] or first.size < body[0] * least or _is_label(lines, end, pitch=pitch):
         return False
     apart = (
         before is None or before.base <= first.base or before.base - first.base > pitch * _GAP * first.size
     )
+    if after is None or after.base > group[-1].base:
+        is_last = after is None or _is_other(after, body)
+        return apart and is_last and before is not None and not ends
     return (apart or (before is not None and _style(before) > _style(first))) and not (
-        after.text.lstrip()[:1].islower() or after.base > last.base
+        after.text.lstrip()[:1].islower()
     )
+
+
+def _is_label(lines: list[Line], end: int, *, pitch: float) -> bool:
+    """Whether only a few short lines follow at once, as an address follows a name."""
+    widest = max(line.right - line.left for line in lines)
+    last = lines[end - 1]
+    for count, line in enumerate(lines[end:]):
+        drop = last.base - line.base
+        if not 0 < drop <= pitch * _GAP * max(last.size, line.size):
+            return count > 0
+        if count == _LABEL_LINES or line.right - line.left > widest * _SHORT or _BULLET.match(line.text):
+            return False
+        last = line
+    return end < len(lines)
 
 
 def _is_level(one: Line, other: Line) -> bool:
@@ -256,6 +288,34 @@ def _without_crowds(found: list[_Found], others: Counter[Style]) -> list[_Found]
         if heading.depth is not None
         or counts[heading.style] >= (counts[heading.style] + others[heading.style]) * _FEW
     ]
+
+
+def _without_names(found: list[_Found], pages: list[list[Line]], body: Style) -> list[_Found]:
+    """Leave out what stands below the title and in no other place: names, places, dates."""
+    block: list[_Found] = []
+    for heading in found:
+        if heading.page != found[0].page or (block and heading.style >= block[0].style):
+            break
+        between = pages[heading.page][block[-1].line + block[-1].lines : heading.line] if block else []
+        if sum(len(line.text) for line in between if not _is_other(line, body)) > _MAX_HEADING:
+            break
+        block.append(heading)
+    counts = Counter(heading.style for heading in found)
+    margin = min((line.left for line in pages[found[0].page]), default=0.0) if found else 0.0
+    dropped = {
+        heading.line
+        for heading in block[1:]
+        if heading.depth is None
+        and counts[heading.style] == sum(other.style == heading.style for other in block)
+        and (
+            _NAMES.search(_NUMBER.sub("", heading.text))
+            or (
+                heading.style[0] >= body[0] * _LARGER
+                and pages[heading.page][heading.line].left > margin + heading.style[0] * _CENTRED
+            )
+        )
+    }
+    return [heading for heading in found if heading.page != found[0].page or heading.line not in dropped]
 
 
 def _levels(found: Iterable[_Found]) -> dict[Style, int]:

@@ -25,6 +25,8 @@ _LINE_END = re.compile(r"[\r\n]+")
 _LINE_END_OR_HYPHEN = re.compile(f"[\r\n]+|(?<={HYPHEN})")
 _SAME = 0.3
 _CELL = 1.2
+_CELL_OF_HEADER = 0.75
+"""Lines that stand out are not set to fill their width, so that a narrower gap already parts cells."""
 _GAP = re.compile(r"\s+")
 _LONGEST_SAMPLED = 160
 _FEW_LINES = 15
@@ -178,7 +180,7 @@ def _has_cells(page: PdfPage, line: Line, units: str) -> bool:
         if match.start() == 0 or before < 0 or after < 0 or _NUMBERED.fullmatch(units[: match.start()]):
             continue
         gap = _turned(page.origin(after), line.quarter)[0] - _turned_right(page.box(before), line.quarter)
-        if gap > line.size * _CELL:
+        if gap > line.size * _CELL_OF_HEADER:
             return True
     return False
 
