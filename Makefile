@@ -53,9 +53,9 @@ bench: .venv ## measure speed, memory and, with COLLECTION="FOLDER ...", how goo
 	$(BIN)/python -m benchmarks.text_chat
 	@test -z "$(COLLECTION)" || $(BIN)/python -m benchmarks.quality $(COLLECTION)
 
-lock: .venv ## resolve both lock files anew
+lock: .venv ## resolve both lock files again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-openapi: .venv ## write tests/openapi.json and docs/problems.md anew
+openapi: .venv ## write tests/openapi.json and docs/problems.md again
 	UPDATE_SNAPSHOTS=1 $(BIN)/pytest -q tests/web/test_openapi.py tests/web/test_explorer.py

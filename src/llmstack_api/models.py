@@ -253,7 +253,7 @@ class Datasource(Worked, Base):
     collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     """Where its points are; None until there are any."""
     next_model: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
-    """What its chunks are being embedded with anew."""
+    """What its chunks are being embedded with again."""
     next_collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     """Where those are, before the first of them is stored."""
     old_collection: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
@@ -344,7 +344,7 @@ class Entry(Worked, Base):
 
 
 class EntryContent(Base):
-    """The content of an entry in one version; the vectors can be made anew from it."""
+    """The content of an entry in one version; the vectors can be made again from it."""
 
     __tablename__ = "entry_contents"
 
@@ -365,7 +365,7 @@ class EntryContent(Base):
 
 
 class IndexFolder(Base):
-    """Which folder holds the vectors of the in-process index; another one is behind and is filled anew."""
+    """Which folder holds the vectors of the in-process index; another one is behind and is filled again."""
 
     __tablename__ = "index_folders"
 

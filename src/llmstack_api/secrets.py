@@ -31,7 +31,7 @@ KEPT: Final = 512
 """Values that are kept decrypted: what many runs ask for is decrypted once."""
 
 BATCH: Final = 200
-"""Rows that one transaction encrypts anew."""
+"""Rows that one transaction encrypts again."""
 
 _KEY_BYTES: Final = 32
 _MADE: Final = re.compile(rb"[A-Za-z0-9_-]{43}\n?")
@@ -77,7 +77,7 @@ class Cipher:
         return self._opened(token, context)
 
     def rotate(self, token: bytes) -> bytes:
-        """Encrypt anew with the first secret, in the same context.
+        """Encrypt again with the first secret, in the same context.
 
         Raises:
             UnreadableSecretError: it is damaged, or encrypted with another secret.
@@ -243,7 +243,7 @@ def _others(session: Session, key_id: str | None, after: _Place | None) -> list[
 
 
 def _encrypt_anew(session: Session, places: list[_Place], cipher: Cipher) -> tuple[int, int]:
-    """Encrypt rows anew; return how many could be, and how many could not."""
+    """Encrypt rows again; return how many could be, and how many could not."""
     done, lost = 0, 0
     rows = session.execute(
         select(ProviderSetting.account_id, ProviderSetting.slug, ProviderSetting.secret)

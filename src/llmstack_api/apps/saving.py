@@ -31,7 +31,7 @@ MAX_DEFINITION_BYTES = 1024 * 1024
 """Largest definition, as JSON."""
 
 ATTEMPTS = 5
-"""How often a change is made anew on a version that somebody else saved meanwhile."""
+"""How often a change is made again on a version that somebody else saved meanwhile."""
 
 _ALTERNATIVES = {"output": "output_template", "output_template": "output"}
 _REMOVABLE = APP_WITHOUT_EFFECT.union(

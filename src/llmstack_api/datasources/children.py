@@ -15,7 +15,7 @@ from llmstack_api.models import NAME_LENGTH, Entry, EntryStatus, Stage, Work, ne
 
 
 def replace_children(session: Session, sitemap: Claimed, urls: Sequence[str]) -> list[Job]:
-    """Make an entry of each page that the sitemap names anew, and delete those that it names no longer.
+    """Make an entry of each page that the sitemap newly names, and delete those that it names no longer.
 
     Pages that it named before are fetched again, but for those that wait to be, or have been since the sitemap was
     to be read. The sitemap's own entry is READY with this.

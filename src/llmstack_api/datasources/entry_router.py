@@ -461,7 +461,7 @@ def _decoded(resources: Resources, body: EntryIn) -> Given:
             encoding=data.encoding,
         )
     if data.encoding is not None:
-        raise invalid("entry_data.encoding", "is for a file or a url; the text of content is sent as Unicode")
+        raise invalid("entry_data.encoding", "is only for a file or a url; content is Unicode already")
     text = data.content or ""
     if not text.strip():
         raise invalid("entry_data.content", "there is no text in it")

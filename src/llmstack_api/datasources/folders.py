@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 async def check_folders(resources: Resources) -> None:
-    """Have every collection filled anew whose folder is not the one that was filled.
+    """Have every collection filled again whose folder is not the one that was filled.
 
     A folder is new where it was lost, moved aside because it did not open, or is another replica's.
     """
@@ -29,7 +29,7 @@ async def check_folders(resources: Resources) -> None:
 
 
 async def check_collections(resources: Resources) -> None:
-    """Have every datasource embedded anew whose points were made in another way than new ones would be."""
+    """Have every datasource embedded again whose points were made in another way than new ones would be."""
     rows = await resources.db.read(_made)
     other = [
         id_
@@ -100,7 +100,7 @@ def _note(session: Session, collection: str, generation: UUID) -> int:
 
 
 def want_reembedding(session: Session, datasources: Sequence[UUID], *, from_the_start: bool = False) -> int:
-    """Have all chunks of datasources embedded anew, with the model that they have or are about to have.
+    """Have all chunks of datasources embedded again, with the model that they have or are about to have.
 
     What is going on already goes on, unless it shall begin `from_the_start`.
     """

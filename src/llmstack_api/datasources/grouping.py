@@ -37,7 +37,7 @@ class Grouping:
     """Whether hits with the same passage are one, with the others as its copies."""
 
     def __bool__(self) -> bool:
-        """Tell whether there may be fewer hits shown than found."""
+        """Return whether fewer hits may be shown than were found."""
         return self.per_entry is not None or self.fold_copies
 
 
@@ -118,7 +118,7 @@ def _full(shown: Sequence[Shown], grouping: Grouping) -> set[str]:
 
 
 def _followed(hits: list[Hit], found: Sequence[Hit]) -> list[Hit]:
-    """Put hits of a further look after those of earlier ones; their ranks, and so fused scores, begin anew."""
+    """Put hits of a further look after those of earlier ones; their ranks, and so fused scores, begin again."""
     if not hits:
         return list(found)
     known, worst = {hit.id for hit in hits}, hits[-1].score

@@ -1,4 +1,4 @@
-"""Points that a Qdrant server has lost: found by their number, and made anew from the rows."""
+"""Points that a Qdrant server has lost: found by their number, and made again from the rows."""
 
 from typing import Final
 from uuid import UUID
@@ -20,7 +20,7 @@ _Chunks = dict[str, dict[UUID, int]]
 
 
 async def check_points(resources: Resources) -> None:
-    """Have every datasource embedded anew of whose points a server has fewer than there are searched chunks.
+    """Have every datasource embedded again of whose points a server has fewer than there are searched chunks.
 
     It asks once for each collection, and for each datasource of one that lacks points.
 

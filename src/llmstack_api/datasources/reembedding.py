@@ -1,4 +1,4 @@
-"""A datasource's chunks embedded anew: beside the old vectors, which are searched until all is there."""
+"""A datasource's chunks embedded again: beside the old vectors, which are searched until all is there."""
 
 import asyncio
 from collections.abc import Sequence

@@ -239,8 +239,8 @@ async def resync_datasource(datasource_uuid: UUID, caller: CallerDep, resources:
 
     Each entry is PROCESSING until it is done, and searches find its old content until the new one is complete; entries
     that FAILED are tried again. URLs are fetched and read even if they have not changed. What is new goes first: texts,
-    files and URLs that are added meanwhile do not wait for this. Called again while it is going on, it only adds the
-    entries that are done already.
+    files and URLs that are added meanwhile do not wait for this. Calling it again while it is going on is safe: it adds
+    the entries that are done already.
     """
     count = await resync.resync_datasource(
         resources, account_id=caller.account_id, datasource_id=datasource_uuid

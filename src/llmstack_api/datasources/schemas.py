@@ -165,7 +165,7 @@ class DatasourceChanges(RequestModel):
     name: Annotated[NAME | None, Field(examples=["Handbook 2"])] = None
     config: ConfigChanges | None = None
     embedding: EmbeddingChoice | None = None
-    """Another model makes all vectors anew; searches use the old ones until that is done."""
+    """Another model makes all vectors again; searches use the old ones until that is done."""
 
 
 class _Out(BaseModel):
@@ -228,7 +228,7 @@ def _known_encoding(value: str | None) -> str | None:
         return None
     label = find_label(value)
     if label is None:
-        raise ValueError(f"there is no encoding of text called {value[:MAX_LABEL]!r}")
+        raise ValueError(f"unknown text encoding {value[:MAX_LABEL]!r}")
     return label.name
 
 
@@ -257,7 +257,7 @@ class EntryData(RequestModel):
     encoding: Annotated[
         str | None, AfterValidator(_known_encoding), Field(examples=["windows-1252"], max_length=MAX_LABEL)
     ] = None
-    """What the text of a file or page is in, as `gbk` or `koi8-r`, whatever itself says; by default it is found out."""
+    """The encoding of a file or page, such as `gbk` or `koi8-r`, whatever it declares; by default it is detected."""
 
 
 class EntryIn(RequestModel):
@@ -282,7 +282,7 @@ class EncodingOut(_Out):
     name: str
     """Such as `utf-8` or `windows-1252`."""
     guessed: bool
-    """Whether it is a guess by the letters, since nothing names it; `entry_data.encoding` corrects a wrong one."""
+    """Whether it was guessed from the letters, as nothing declares it; `entry_data.encoding` corrects a wrong guess."""
 
 
 class EntryOut(_Out):
@@ -302,7 +302,7 @@ class EntryOut(_Out):
     source: str
     mime_type: str | None
     encoding: EncodingOut | None
-    """Null until it was read, and for what is no file of text: texts sent as `content`, PDF, DOCX."""
+    """Null until the entry has been read, and for what is not a text file: texts sent as `content`, PDF, DOCX."""
     size: int
     """Bytes of its text, as UTF-8."""
     chunks_count: int
@@ -383,7 +383,7 @@ class SearchHit(_Out):
     copies: list[SearchCopy] | SkipJsonSchema[None] = None
     """With `fold_copies`: other places of the passage that the search came across, best first, 100 at most."""
     copies_count: int | SkipJsonSchema[None] = None
-    """With `fold_copies`: how many those are, with those that are not listed."""
+    """With `fold_copies`: how many copies there are, including those that are not listed."""
 
 
 class SearchOut(_Out):

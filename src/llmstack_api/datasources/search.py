@@ -173,7 +173,7 @@ async def _embedded(resources: Resources, wanted: Wanted, place: _Place) -> _Emb
         await resources.db.write(want_reembedding, wanted.datasources)
         raise EmbeddingAwayError(
             f"The embedding model {place.model!r} gives vectors of {space.dimension} dimensions now, and this "
-            f"datasource has {place.dimension}; it is embedded anew."
+            f"datasource has {place.dimension}; it is embedded again."
         )
     return await space.embedder.embed_query(wanted.query), space.fusion, space.weights
 

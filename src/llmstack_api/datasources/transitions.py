@@ -18,7 +18,7 @@ def lock_entries(session: Session, ids: Sequence[UUID]) -> None:
 
 
 def want_again(session: Session, which: ColumnElement[bool], *, work: Work = Work.INGEST) -> None:
-    """Have the content of entries made searchable anew; until then searches find what they found.
+    """Have the content of entries made searchable again; until then searches find what they found.
 
     `work` is `REREAD` where nobody waits for these entries in particular. What is new to searches stays `INGEST`.
     """
@@ -96,7 +96,7 @@ def bury_datasource(session: Session, datasource_id: UUID) -> None:
 
 
 def want_reembedding(session: Session, datasource_id: UUID, model: str) -> None:
-    """Have all chunks of a datasource embedded anew by a model; what another one has begun is removed."""
+    """Have all chunks of a datasource embedded again by a model; what another one has begun is removed."""
     session.execute(
         update(Datasource)
         .where(Datasource.id == datasource_id, Datasource.deleted_at.is_(None))

@@ -93,7 +93,7 @@ def _driver_failure(error: DBAPIError | sqlite3.Error) -> tuple[str, LLMStackErr
     elif (
         (isinstance(error, DBAPIError) and error.connection_invalidated)
         or {state, state[:2]} & _POSTGRESQL_AWAY
-        # a statement prepared before a migration; the next try prepares it anew
+        # a statement prepared before a migration; the next try prepares it again
         or isinstance(cause, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
     ):
         failure = UnavailableError(AWAY)

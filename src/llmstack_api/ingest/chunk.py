@@ -171,7 +171,7 @@ def _split(
     long_sentence: re.Pattern[str],
     size: int,
 ) -> Iterator[tuple[int, int]]:
-    """Cut a stretch of text block by block; a block's last chunk is cut anew, as the next block's first."""
+    """Cut a stretch of text block by block; a block's last chunk is cut again, as the next block's first."""
     while start < end:
         block = text[start : min(start + _BLOCK * size, end)]
         last = start + len(block) == end

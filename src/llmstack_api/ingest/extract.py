@@ -98,7 +98,7 @@ class Extractor:
         return child
 
     def _release(self, child: Child) -> None:
-        """Keep a process for the next file; the clock starts anew."""
+        """Keep a process for the next file; the clock starts again."""
         self._children = {other for other in self._children if not other.buried}
         if not child.usable or self._closed:
             child.kill()

@@ -161,7 +161,7 @@ class _Reader:
         parser.CharacterDataHandler = self._text
         parser.EntityDeclHandler = self._entity
         try:
-            # In one call: in several, this version of the parser begins a long token anew in each.
+            # In one call: in several, this version of the parser begins a long token again in each.
             parser.Parse(data, True)  # noqa: FBT003 # the last piece; takes no keyword
         except _EnoughError:
             return

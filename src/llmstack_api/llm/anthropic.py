@@ -25,7 +25,7 @@ async def chat(
     idle_timeout: float,
 ) -> Usage:
     """Call the model; see `engine.ports.ChatModel.chat`."""
-    # Images and documents in it are read and written anew.
+    # Images and documents in it are read and written again.
     of_parts = any(isinstance(message.get("content"), list) for message in request.messages)
     translation = await asyncio.to_thread(translate, request) if of_parts else translate(request)
     answer = MessageAnswer(

@@ -174,7 +174,7 @@ class ChatGPTVision(Processor[VisionInput, VisionConfig]):
             system=self.input.system_message,
             turn=await asyncio.to_thread(
                 turn_of_parts, self.input.messages
-            ),  # images are read and written anew
+            ),  # images are read and written again
             history_limit=config.history_limit(),
             parameters=config.parameters(model),
             stream=config.stream,

@@ -68,7 +68,7 @@ class EdgeStore:
     async def generation(self, collection: str) -> UUID | None:
         """Return what a collection's folder was given when it was made; None where there is no collection.
 
-        Another one than before means that the collection was lost and is to be filled anew.
+        Another one than before means that the collection was lost and is to be filled again.
         """
 
         def read() -> UUID | None:

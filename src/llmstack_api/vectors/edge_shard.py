@@ -1,7 +1,7 @@
 """One collection of the embedded vector store: a Qdrant Edge shard in a folder of its own.
 
 Everything here blocks and holds the interpreter's lock; it runs in the store's thread. There is no write-ahead
-log: what was not flushed may be lost by a kill, what was flushed is not, and the database can fill it anew.
+log: what was not flushed may be lost by a kill, what was flushed is not, and the database can fill it again.
 """
 
 import os
@@ -163,7 +163,7 @@ class Shard:
     def _guarded(self) -> Generator[None]:
         if self._failed:
             raise VectorStoreAwayError(
-                "The embedded vector store failed; it is filled anew by the next start."
+                "The embedded vector store failed; it is filled again by the next start."
             )
         try:
             with translated_failures():
@@ -175,7 +175,7 @@ class Shard:
             raise VectorStoreAwayError("The embedded vector store failed.") from None
 
     def _fail(self, panic: BaseException) -> None:
-        # What was not flushed may be lost, and nobody could tell: the folder becomes one to be filled anew.
+        # What was not flushed may be lost, and nobody could tell: the folder becomes one to be filled again.
         self._failed = True
         _log.critical("vector_shard_failed", collection=self._folder.name, error=str(panic))
         (self._folder / GENERATION).unlink(missing_ok=True)
@@ -205,7 +205,7 @@ def create_shard(folder: Path, *, dimension: int, reserve: int) -> Shard:
 
 
 def load_shard(folder: Path, *, reserve: int) -> Shard | None:
-    """Open a collection's folder; what does not open is moved aside, and made anew where its dimension is known."""
+    """Open a collection's folder; what does not open is moved aside, and made again where its dimension is known."""
     dimension: int | None = None
     try:
         with translated_failures():

@@ -53,7 +53,7 @@ def read(file: File) -> Document:
 
 
 def _lines(sheet: CalamineSheet, shown: Shown) -> Iterator[Line]:
-    """Give the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
+    """Yield the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
     first_row, first_column = sheet.start or (0, 0)
     spans: dict[int, dict[int, tuple[int, int]]] = {}
     for (row, column), (last_row, last_column) in sheet.merged_cell_ranges or []:

@@ -99,7 +99,7 @@ def _as_told(data: bytes, name: str) -> Decoded:
     """Decode as the user wants it; a mark says no more than in which order the bytes of UTF-16 and UTF-32 come."""
     label = find_label(name)
     if label is None:
-        raise ExtractError(f"There is no encoding {name!r}.", code="wrong-encoding")
+        raise ExtractError(f"The encoding {name!r} is unknown.", code="wrong-encoding")
     for mark, marked in _BOMS:
         if data.startswith(mark) and marked[:6] == label.name[:6]:
             label, data = Label(marked, marked), data[len(mark) :]

@@ -46,7 +46,7 @@ class _List:
     definition: str
     levels: dict[int, _Level]
     starts: dict[int, int] = field(default_factory=dict[int, int])
-    """Numbers that this instance begins with anew, whatever others have reached."""
+    """Numbers that this instance begins with again, whatever others have reached."""
 
 
 class Numbering:

@@ -27,7 +27,7 @@ def cells_of(row: Node) -> list[Node]:
 
 
 def lines_of(rows: Sequence[Node], text_of: Callable[[Node], str]) -> Iterator[Line]:
-    """Give the rows with each cell in its column; `text_of` gives the text of a cell, on one line."""
+    """Yield the rows with each cell in its column; `text_of` gives the text of a cell, on one line."""
     grid = Grid()
     above: dict[int, str] = {}
     for row in rows:

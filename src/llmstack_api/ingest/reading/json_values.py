@@ -38,7 +38,7 @@ def _reason(error: Exception) -> str:
 
 
 def _records(text: str, kind: FileKind) -> tuple[list[Any], FileKind]:
-    """Give the records; lines are tried where the whole is no JSON."""
+    """Yield the records; lines are tried where the whole is no JSON."""
     if kind is FileKind.JSON:
         try:
             value = _parse(text)

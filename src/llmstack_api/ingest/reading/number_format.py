@@ -242,7 +242,7 @@ def _scientific(section: _Section, value: float) -> str:
 
 
 def _halves(section: _Section, middle: str) -> tuple[str, str, str]:
-    """Give the places for digits before and after a mark."""
+    """Return the places for digits before and after a mark."""
     before: list[str] = []
     after: list[str] = []
     found = ""

@@ -37,7 +37,7 @@ def read(file: File) -> Document:
 
 
 def _rows(data: bytes) -> Iterator[tuple[Node, Node]]:
-    """Give each row with its sheet."""
+    """Yield each row with its sheet."""
     for row in parse_pieces(data, "table-row"):
         table = _table_of(row)
         if table is not None:
@@ -61,7 +61,7 @@ def _table_of(row: Node) -> Node | None:
 
 
 def _lines(rows: Iterator[Node]) -> Iterator[Line]:
-    """Give the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
+    """Yield the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
     grid = Grid()
     number = 0
     gap = False

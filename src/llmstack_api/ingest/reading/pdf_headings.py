@@ -319,7 +319,7 @@ def _without_names(found: list[_Found], pages: list[list[Line]], body: Style) ->
 
 
 def _levels(found: Iterable[_Found]) -> dict[Style, int]:
-    """Give each style a level: as the outline has it, below a title that it lacks, or below what is larger."""
+    """Assign each style a level: as the outline has it, below a title that it lacks, or below what is larger."""
     votes: dict[Style, Counter[int]] = {}
     for heading in found:
         counter = votes.setdefault(heading.style, Counter())

@@ -12,7 +12,7 @@ _FENCE = re.compile(r"^ {0,3}(?:`{3}|~{3})", re.MULTILINE)
 
 
 def pipe_tables(text: str) -> Iterator[tuple[int, int, str]]:
-    """Give the tables of a text: where they start and end, and the line of their names."""
+    """Yield the tables of a text: where they start and end, and the line of their names."""
     if "|" not in text:
         return
     in_code, seen, done = False, 0, 0

@@ -104,7 +104,7 @@ def _item(paragraph: Paragraph, mark: str) -> str:
 
 
 def _lines(table: Node) -> Iterator[Line]:
-    """Give the rows of a table; the cells that a merged one covers are left out."""
+    """Yield the rows of a table; the cells that a merged one covers are left out."""
     grid = Grid()
     named = any(local(node) == "tblPr" and node.get("firstRow") in ("1", "true", "on") for node in table)
     for row in (node for node in table.iter() if local(node) == "tr"):

@@ -133,7 +133,7 @@ def _has_text(line: Line) -> bool:
 
 
 def _until_gap(first: Line, source: Iterator[Line]) -> Iterator[Line]:
-    """Give the lines up to an empty one, which ends a table once it has two rows."""
+    """Yield the lines up to an empty one, which ends a table once it has two rows."""
     rows = 0
     for line in chain([first], source):
         if rows > 1 and not _has_text(line):

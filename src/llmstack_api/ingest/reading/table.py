@@ -62,7 +62,7 @@ def sniff(text: str, *, preferred: str) -> str:
 
 
 def _lines(table: Iterator[list[str]]) -> Iterator[Line]:
-    """Give the rows that are not empty, and an empty one for any number of empty rows."""
+    """Yield the rows that are not empty, and an empty one for any number of empty rows."""
     gap = False
     for row in table:
         cells = {column: text for column, cell in enumerate(row) if (text := cell.strip())} if row else {}

@@ -57,7 +57,7 @@ def _shown(stream: bytes, place: int, styles: list[Show | None]) -> Shown:
 
 
 def _numbers(stream: bytes, kind: int, start: int, size: int) -> Iterator[tuple[int, int, int, float]]:
-    """Give the numbers of a record: row, column, style and value."""
+    """Yield the numbers of a record: row, column, style and value."""
     if kind in (_NUMBER, _FORMULA) and size >= _CELL.size + 8:
         if kind == _FORMULA and unpack_from("<H", stream, start + 12)[0] == _BINARY_SHOWN:
             return  # its value is a text, a truth or an error
@@ -82,7 +82,7 @@ def _short_number(stream: bytes, place: int) -> float:
 
 
 def _records(stream: bytes, place: int) -> Iterator[tuple[int, int, int]]:
-    """Give the records of a part of the stream: kind, start and size of its content."""
+    """Yield the records of a part of the stream: kind, start and size of its content."""
     while place + _RECORD.size <= len(stream):
         kind, size = _RECORD.unpack_from(stream, place)
         start = place + _RECORD.size

@@ -71,7 +71,7 @@ def read(file: File) -> Document:
 
 
 def _lines(book: _Book, path: str) -> Iterator[Line]:
-    """Give the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
+    """Yield the rows of a sheet that are not empty, and an empty one for any number of empty rows."""
     data = book.package.read(path)
     frame = find_frame(book.package, path, data)
     notes = comments(book.package, path)
@@ -95,7 +95,7 @@ def _lines(book: _Book, path: str) -> Iterator[Line]:
 
 
 def _lone_notes(notes: dict[int, dict[int, str]], after: int, before: int | None) -> Iterator[Line]:
-    """Give the comments in rows that have no cells."""
+    """Yield the comments in rows that have no cells."""
     if notes:
         for number in sorted(row for row in notes if row > after and (before is None or row < before)):
             yield Line({}, notes=notes.pop(number))

@@ -40,7 +40,7 @@ _LAST_CODE = 0x10FFFF
 
 
 def raw_rows(data: bytes) -> Iterator[RawRow]:
-    """Give the rows of a sheet one by one.
+    """Yield the rows of a sheet one by one.
 
     Raises:
         ExtractError: the XML is damaged (`corrupt`).
