@@ -159,3 +159,33 @@ def test_transfer_encodings_and_charsets_are_undone() -> None:
     head = f"{HEAD}Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: "
     assert body(f"{head}quoted-printable\r\n\r\nGr=F6=\r\n=DFe") == "Größe"
     assert body(f"{head}base64\r\n\r\nR3L232U=\r\n") == "Größe"
+
+
+def mixed(*parts: str) -> str:
+    bodies = "".join(f"--b\r\n{part}\r\n" for part in parts)
+    return f'{HEAD}Content-Type: multipart/mixed; boundary="b"\r\n\r\n{bodies}--b--\r\n'
+
+
+def test_text_with_a_name_is_read_if_it_is_inline() -> None:
+    plain = "Content-Type: text/plain\r\n\r\nSee below."
+    named = 'Content-Type: text/{}; name="n.{}"\r\nContent-Disposition: {}; filename="n.{}"\r\n\r\n{}'
+    notes = named.format("plain", "txt", "inline", "txt", "Valve 7 sticks.")
+    assert body(mixed(plain, notes)) == "See below.\n\nValve 7 sticks.\n\nAttachment: n.txt"
+    html = named.format("html", "html", "inline", "html", "<p>Valve 7 sticks.</p>")
+    assert body(mixed(plain, html)) == "See below.\n\nValve 7 sticks.\n\nAttachment: n.html"
+    away = named.format("plain", "txt", "attachment", "txt", "Valve 7 sticks.")
+    assert body(mixed(plain, away)) == "See below.\n\nAttachment: n.txt"
+    code = named.format("x-python", "py", "inline", "py", "print(1)")
+    assert body(mixed(plain, code)) == "See below.\n\nAttachment: n.py"
+
+
+def test_texts_after_one_another_are_all_read() -> None:
+    texts = (f"Content-Type: text/plain\r\n\r\n{text}" for text in ("One.", "Two.", "Three."))
+    assert body(mixed(*texts)) == "One.\n\nTwo.\n\nThree."
+
+
+def test_tables_of_the_html_part_keep_their_columns() -> None:
+    rows = "<tr><th>Item<th>Price<tr><td rowspan=2>Seal kit<td>59.90<tr><td>62.00"
+    invoice = f"<table><tr><td><h1>Invoice</h1><table>{rows}</table></td></tr></table>"
+    text = body(f"{HEAD}Content-Type: text/html\r\n\r\n{invoice}")
+    assert text == "# Invoice\n\nItem | Price\nSeal kit | 59.90\nSeal kit | 62.00"

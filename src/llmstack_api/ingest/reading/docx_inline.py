@@ -1,6 +1,5 @@
 """Text within the paragraphs of a Word document: runs, fields, links, and what hangs on them."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -8,7 +7,7 @@ from llmstack_api.ingest.reading import ooxml
 from llmstack_api.ingest.reading.archive import Package
 from llmstack_api.ingest.reading.docx_numbering import BULLET, MARK
 from llmstack_api.ingest.reading.docx_properties import attribute
-from llmstack_api.ingest.reading.links import with_target
+from llmstack_api.ingest.reading.links import MAX_FIELDS, MAX_INSTRUCTION, field_target, with_target
 from llmstack_api.ingest.reading.ooxml_graphics import CHARTS, DIAGRAM, described, read_graphic
 from llmstack_api.ingest.reading.xml_tree import Node, local, parse
 
@@ -28,10 +27,6 @@ LEFT_OUT = {
 }
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 _NOTES = {"footnoteReference": "footnote", "endnoteReference": "endnote", "commentReference": "comment"}
-_HYPERLINK = re.compile(r'\s*HYPERLINK\s+(?:"([^"]*)"|([^\s\\"]\S*))', re.IGNORECASE)
-_MAX_INSTRUCTION = 2_000
-_MAX_FIELDS = 20
-"""Fields within fields that are looked at."""
 _TARGET = "target"
 _TEXT = "text"
 
@@ -115,7 +110,7 @@ def _hangs(node: Node, name: str, inline: Inline) -> bool:
 def _link(node: Node, inline: Inline) -> None:
     start = len(inline.pieces)
     collect(node, inline)
-    target = node.get(_TARGET) or _field_target(attribute(node, "instr") or "")
+    target = node.get(_TARGET) or field_target(attribute(node, "instr") or "")
     if target:
         inline.pieces.append(with_target("".join(inline.pieces[start:]), target))
 
@@ -128,20 +123,15 @@ def _field(node: Node, inline: Inline) -> None:
     elif not inline.fields:
         return
     elif kind is None:
-        inline.fields[-1].instruction.append((node.text or "")[:_MAX_INSTRUCTION])
+        inline.fields[-1].instruction.append((node.text or "")[:MAX_INSTRUCTION])
     elif kind == "separate":
         inline.fields[-1].start = len(inline.pieces)
     elif kind == "end":
         ended = inline.fields.pop()
-        if ended.start is not None and len(inline.fields) < _MAX_FIELDS:
-            target = _field_target("".join(ended.instruction))
+        if ended.start is not None and len(inline.fields) < MAX_FIELDS:
+            target = field_target("".join(ended.instruction))
             if target:
                 inline.pieces.append(with_target("".join(inline.pieces[ended.start :]), target))
-
-
-def _field_target(instruction: str) -> str | None:
-    found = _HYPERLINK.match(instruction[:_MAX_INSTRUCTION])
-    return found.group(1) or found.group(2) if found else None
 
 
 def flat(node: Node) -> str:

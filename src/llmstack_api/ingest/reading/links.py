@@ -1,10 +1,18 @@
 """Targets of links, which are written in brackets after the text that carries them."""
 
+import re
 from typing import Final
 
 MAX_TARGET: Final = 500
 """Characters of an address that is still written."""
 
+MAX_INSTRUCTION: Final = 2_000
+"""Characters of the instruction of a field that are looked at."""
+
+MAX_FIELDS: Final = 20
+"""Fields within fields that are looked at."""
+
+_HYPERLINK = re.compile(r'\s*HYPERLINK\s+(?:"([^"]*)"|([^\s\\"]\S*))', re.IGNORECASE)
 _SCHEMES = ("https://", "http://", "mailto:")
 
 
@@ -27,6 +35,12 @@ def with_target(text: str, target: str | None) -> str:
     if named == said or ("." in named and named in said):
         return ""
     return f"({shown}) " if text[-1].isspace() else f" ({shown})"
+
+
+def field_target(instruction: str) -> str | None:
+    """Return the address that a field leads to, as its instruction says in Word and RTF."""
+    found = _HYPERLINK.match(instruction[:MAX_INSTRUCTION])
+    return found.group(1) or found.group(2) if found else None
 
 
 def _bare(address: str) -> str:

@@ -24,6 +24,8 @@ from llmstack_api.ingest.reading.source import Source
 from llmstack_api.ingest.reading.xml_tree import parse_html
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
+_SHOWN = {"plain", "html", "calendar"}
+"""Kinds of text that programs show although they have a file's name."""
 _MAX_PARTS = 1_000
 _MAX_DEPTH = 50
 """Parts within parts; more than any program nests."""
@@ -67,12 +69,22 @@ def read(file: File) -> Document:
         name = _file_name(part)
         if piece.headers_only:
             draft.block(_headers(part))
-        elif name or part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text":
-            attached.append(name or part.get_content_type())
-        else:
+            continue
+        shown = _is_shown(part, name)
+        if shown:
             _write(draft, part)
+        if name or not shown:
+            attached.append(name or part.get_content_type())
     draft.block("\n".join(f"Attachment: {name}" for name in attached))
     return draft.finish(file.kind.value, title=_header(message, "Subject"))
+
+
+def _is_shown(part: Mail, name: str) -> bool:
+    """Whether a part is text that programs show within the message; it may have a name if it says that it is inline."""
+    disposition = part.get_content_disposition()
+    if part.get_content_maintype() != "text" or disposition == "attachment":
+        return False
+    return not name or (disposition == "inline" and part.get_content_subtype() in _SHOWN)
 
 
 # --- parts -----------------------------------------------------------------------------------------------

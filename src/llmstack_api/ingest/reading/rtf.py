@@ -10,6 +10,7 @@ from llmstack_api.ingest.reading.document_table import write_table
 from llmstack_api.ingest.reading.draft import MAX_TEXT, Draft, clean, too_large
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import Line
+from llmstack_api.ingest.reading.links import MAX_FIELDS, MAX_INSTRUCTION, field_target, with_target
 
 _TOKEN = re.compile(
     r"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z'])|([{}])|([^\\{}\r\n]+)|[\r\n]+|\\",
@@ -49,12 +50,14 @@ class _Group:
     """What a brace opens and its closing restores."""
 
     destination: str = "text"
-    """`text`, `mark` (of a list), `skip`, `unknown`, `fonts`, `styles` or `title`."""
+    """`text`, `mark` (of a list), `skip`, `unknown`, `fonts`, `styles`, `title` or `instruction` (of a field)."""
     codec: str = "cp1252"
     unicode_skip: int = 1
     hidden: bool = False
     aside: bool = False
     """Whether it began a note, a header or a footer."""
+    field: bool = False
+    """Whether it is a field."""
 
 
 @dataclass(slots=True)
@@ -69,6 +72,14 @@ class _Text:
     level: int = 0
     in_table: bool = False
     notes: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class _Field:
+    flow: _Text
+    start: int
+    """Pieces of the flow before it."""
+    instruction: str = ""
 
 
 @dataclass(slots=True)
@@ -88,6 +99,8 @@ class _State:
     """First half of a surrogate pair that waits for the second."""
     size: int = 0
     groups: list[_Group] = field(default_factory=lambda: [_Group()])
+    fields: list[_Field] = field(default_factory=list[_Field])
+    """Those that have begun and not ended."""
     texts: list[_Text] = field(default_factory=lambda: [_Text()])
     furniture: list[str] = field(default_factory=list[str])
 
@@ -144,9 +157,22 @@ def _brace(state: _State, *, opens: bool) -> None:
     if opens:
         if len(state.groups) > _MAX_DEPTH:
             raise ExtractError("The file is nested too deeply.", code="corrupt")
-        state.groups.append(replace(state.groups[-1], aside=False))
-    elif len(state.groups) > 1 and state.groups.pop().aside:
-        _end_aside(state)
+        state.groups.append(replace(state.groups[-1], aside=False, field=False))
+    elif len(state.groups) > 1:
+        ended = state.groups.pop()
+        if ended.field:
+            _end_field(state)
+        if ended.aside:
+            _end_aside(state)
+
+
+def _end_field(state: _State) -> None:
+    """Write the address that a field leads to after its text."""
+    ended = state.fields.pop()
+    if ended.flow is state.texts[-1] and len(state.fields) < MAX_FIELDS:
+        target = field_target(ended.instruction)
+        if target:
+            ended.flow.pieces.append(with_target("".join(ended.flow.pieces[ended.start :]), target))
 
 
 def _end_aside(state: _State) -> None:
@@ -181,6 +207,11 @@ def _word(state: _State, word: str, number: int | None) -> None:  # noqa: C901, 
         state.texts.append(_Text(word))
     elif (word in _SHOWN and group.destination != "skip") or word == "shptxt":
         group.destination = "text"
+    elif word == "field" and group.destination == "text" and not group.field:
+        group.field = True
+        state.fields.append(_Field(state.texts[-1], len(state.texts[-1].pieces)))
+    elif word == "fldinst" and state.fields:
+        group.destination = "instruction"
     elif group.destination == "unknown" or word in _SKIPPED:
         group.destination = "skip"
     elif word == "fonttbl":
@@ -317,6 +348,10 @@ def _append(state: _State, text: str) -> None:
         state.title.append(text)
     elif group.destination == "styles":
         _style(state, text)
+    elif group.destination == "instruction" and state.fields:
+        known = state.fields[-1].instruction
+        if len(known) < MAX_INSTRUCTION:
+            state.fields[-1].instruction = known + text[:MAX_INSTRUCTION]
 
 
 def _style(state: _State, text: str) -> None:
