@@ -310,3 +310,27 @@ async def test_a_file_cut_in_its_index_is_read_and_one_cut_before_it_is_corrupt(
     with pytest.raises(ExtractError) as error:
         await read(extractor, data[: data.rindex(b"xref\n0 ")])
     assert error.value.code == "corrupt"
+
+
+async def test_a_hyphen_at_the_end_of_a_line_stays_if_the_rest_of_the_document_has_it(
+    extractor: Extractor,
+) -> None:
+    cut = (
+        "A line that is long enough to be cut at its end is well-",
+        "known to all who read this page of the book.",
+    )
+    for more, word in (
+        ("A well-known rule.", "is well-known to"),
+        ("All is well, as known before.", "is well-known to"),
+        ("Nobody else says so.", "is wellknown to"),
+        ("All is wellknown and well-known.", "is wellknown to"),
+    ):
+        document = await read(extractor, pages(lines(*cut) + text(72, 500, more)))
+        assert word in document.text, more
+    proof = (
+        "The harbour has a rule for all vessels that enter the har-",
+        "bour at night, and all is well, as known.",
+    )
+    document = await read(extractor, pages(lines(*cut) + lines(*proof, y=500)))
+    assert "is wellknown to" in document.text
+    assert "enter the harbour at night" in document.text

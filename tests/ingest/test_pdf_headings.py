@@ -130,3 +130,43 @@ async def test_a_line_that_begins_with_a_hash_makes_no_heading(extractor: Extrac
         pages(lines("# mount the disk", "mount /dev/sda1 /srv")), file_name=None, media_type=None
     )
     assert document.text == "    # mount the disk\nmount /dev/sda1 /srv"
+
+
+async def test_names_below_the_title_are_no_headings(extractor: Extractor) -> None:
+    content = (
+        text(150, 750, "Tides of the northern coast", size=20, font=BOLD)
+        + text(220, 720, "Ada Holm and Piet Rask", size=14)
+        + text(250, 700, "Institute of Tides", size=13)
+        + text(72, 670, "Findings", size=15, font=BOLD)
+        + body(650)
+        + text(72, 570, "Outlook", size=15, font=BOLD)
+        + body(550)
+    )
+    assert await headings(extractor, content) == [
+        "# Tides of the northern coast",
+        "## Findings",
+        "## Outlook",
+    ]
+
+
+async def test_a_name_above_its_address_and_an_option_are_no_headings(extractor: Extractor) -> None:
+    address = body(740) + text(72, 660, "Kestrel Supply", font=BOLD) + lines("12 Quay Road", "Town", y=646.8)
+    option = body(740) + text(72, 660, "--verbose", font=BOLD) + body(640)
+    for content in (address, option):
+        assert await headings(extractor, content + body(540)) == []
+
+
+async def test_large_cells_that_stand_close_are_no_heading(extractor: Extractor) -> None:
+    header = text(72, 660, "Gauge", size=14, font=BOLD) + text(130, 660, "Harbour", size=14, font=BOLD)
+    assert await headings(extractor, body(740) + header + body(640)) == []
+
+
+async def test_a_heading_at_the_end_of_a_page_is_one_if_a_page_follows(extractor: Extractor) -> None:
+    content = body(740) + text(72, 640, "Leaving at night", font=BOLD)
+    assert await headings(extractor, content, body(740)) == ["# Leaving at night"]
+    assert await headings(extractor, body(740), content) == []
+
+
+async def test_small_bold_capitals_are_a_heading(extractor: Extractor) -> None:
+    content = body(740) + text(72, 650, "LEAVING AT NIGHT", size=9, font=BOLD) + body(632)
+    assert await headings(extractor, content) == ["# LEAVING AT NIGHT"]

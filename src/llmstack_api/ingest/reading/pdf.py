@@ -10,6 +10,7 @@ from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.pdf_annotations import AnnotationReader, read_form_data
 from llmstack_api.ingest.reading.pdf_form import place_fields
 from llmstack_api.ingest.reading.pdf_headings import Heading, Outline, find_headings, plain
+from llmstack_api.ingest.reading.pdf_hyphens import Hyphens
 from llmstack_api.ingest.reading.pdf_library import Pdf, open_pdf
 from llmstack_api.ingest.reading.pdf_lines import Line, merged, read_lines
 from llmstack_api.ingest.reading.pdf_paragraphs import write_page
@@ -100,6 +101,7 @@ def _write(pages: list[_Page], outline: Outline) -> Draft:
     headings: list[dict[int, Heading]] = [{} for _ in pages]
     for (page, line), heading in find_headings([page.lines for page in pages], outline).items():
         headings[page][line] = heading
+    hyphens = Hyphens(page.lines for page in pages)
     draft = Draft()
     last_lost = _last_lost(pages)
     for page, its_headings in zip(pages, headings, strict=True):
@@ -109,7 +111,7 @@ def _write(pages: list[_Page], outline: Outline) -> Draft:
             draft.end_page()
         if page.number is not None and page.number in last_lost:
             draft.block(_lost(page.number + 1, last_lost[page.number] + 1))
-        write_page(draft, page.lines, its_headings)
+        write_page(draft, page.lines, its_headings, hyphens)
         for extra in page.extras:
             draft.block(extra)
     return draft

@@ -78,6 +78,7 @@ def find_headings(pages: list[list[Line]], outline: Outline) -> dict[tuple[int, 
         return {}
     repeated = _repeated(pages, body)
     pitch = _pitch(pages, body)
+    last = max(number for number, lines in enumerate(pages) if lines)
     found: list[_Found] = []
     others: Counter[Style] = Counter()
     for number, lines in enumerate(pages):
@@ -91,7 +92,7 @@ def find_headings(pages: list[list[Line]], outline: Outline) -> dict[tuple[int, 
                 body=body,
                 pitch=pitch,
                 repeated=repeated,
-                ends=number == len(pages) - 1,
+                ends=number == last,
             )
             if heading is not None:
                 found.append(heading)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.pdf_headings import Heading
+from llmstack_api.ingest.reading.pdf_hyphens import Hyphens
 from llmstack_api.ingest.reading.pdf_lines import HYPHEN, Line
 
 _BETWEEN_IDEOGRAPHS = re.compile("(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
 _LEADERS = re.compile(r"(?:\. ?){4,}")
 _LIKE_HEADING = re.compile(r"#{1,6}\s")
-_AND = re.compile(r"(?:und|oder|bzw|sowie|bis|and|or|to|en|of|et|ou|y|e)\b")
 _MARK = re.compile(r"(?:[-\u2013•◦·▪*●■]|\(?\d{1,3}[.)]|\d{1,2}(?:\.\d{1,2}){1,3}\.?|[a-z][.)])\s")
 _SENTENCE_END = (".", "!", ":", "。", "\uff01", "…", ".”", '."')
 _FIRST_IDEOGRAPH = "\u2e80"
@@ -30,7 +30,7 @@ _SHORT_AT_STOP = 0.08
 _FURTHER = 1.35
 
 
-def write_page(draft: Draft, lines: list[Line], headings: Mapping[int, Heading]) -> None:
+def write_page(draft: Draft, lines: list[Line], headings: Mapping[int, Heading], hyphens: Hyphens) -> None:
     """Write the lines of a page; `headings` are by the number of their first line."""
     texts = [" ".join(line.text.split()) for line in lines]
     widths = sorted(_width(text) for text in texts)
@@ -42,9 +42,9 @@ def write_page(draft: Draft, lines: list[Line], headings: Mapping[int, Heading])
     while place < len(lines):
         heading = headings.get(place)
         if heading is not None:
-            draft.block(join(paragraph), gap=gap)
+            draft.block(join(paragraph, hyphens), gap=gap)
             draft.heading(
-                join(texts[place : place + heading.lines]) if heading.lines > 1 else heading.text,
+                join(texts[place : place + heading.lines], hyphens) if heading.lines > 1 else heading.text,
                 heading.level,
             )
             paragraph, gap = [], "\n\n"
@@ -53,26 +53,28 @@ def write_page(draft: Draft, lines: list[Line], headings: Mapping[int, Heading])
         text = texts[place]
         far = place > 0 and _is_far(lines[place - 1], lines[place])
         if paragraph and (far or ((_MARK.match(text) or _stands_alone(text)) and not _is_cut(paragraph[-1]))):
-            draft.block(join(paragraph), gap=gap)
+            draft.block(join(paragraph, hyphens), gap=gap)
             paragraph, gap = [], "\n"
         if not paragraph and far:
             gap = "\n\n"
         paragraph.append(text)
         if place not in in_columns and _ends(text, width):
-            draft.block(join(paragraph), gap=gap)
+            draft.block(join(paragraph, hyphens), gap=gap)
             paragraph, gap = [], "\n"
         place += 1
-    draft.block(join(paragraph), gap=gap)
+    draft.block(join(paragraph, hyphens), gap=gap)
 
 
-def join(lines: list[str]) -> str:
+def join(lines: list[str], hyphens: Hyphens) -> str:
     """Join lines by a blank, but for words that were hyphenated and scripts that write no blanks."""
     if not lines:
         return ""
     text = lines[0]
     for line in lines[1:]:
-        if text.endswith((HYPHEN, "\xad")):
-            text = text[:-1] + _hyphen(text[:-1], line) + line
+        if text.endswith("\xad"):
+            text = text[:-1] + line
+        elif text.endswith(HYPHEN):
+            text = text[:-1] + hyphens.between(text[:-1], line) + line
         elif _is_cut(text) and line[:1].isalnum():
             text += line
         else:
@@ -81,13 +83,6 @@ def join(lines: list[str]) -> str:
     if _LIKE_HEADING.match(text):
         text = f"    {text}"  # which keeps it from being taken for one
     return text if len(lines) == 1 or text.isascii() else _BETWEEN_IDEOGRAPHS.sub("", text)
-
-
-def _hyphen(start: str, rest: str) -> str:
-    """Return what is left of a hyphen between the parts of a word, or of two ("Haupt- und Nebensatz")."""
-    if _AND.match(rest):
-        return "- "
-    return "" if rest[:1].islower() or (start[-1:].isupper() and rest[:1].isupper()) else "-"
 
 
 def _shown(text: str) -> str:
