@@ -145,6 +145,28 @@ ENTRIES: Any = {
     },
 }
 
+SEARCHES: Any = {
+    "question": {"summary": "A question", "value": {"query": "How long is a session kept?"}},
+    "filtered": {
+        "summary": "Among what the metadata selects",
+        "value": {
+            "query": "How long is a session kept?",
+            "limit": 5,
+            "filters": {
+                "type": "and",
+                "filters": [
+                    {"type": "eq", "key": "md_lang", "value": "en"},
+                    {"type": "gte", "key": "md_year", "value": 2020},
+                ],
+            },
+        },
+    },
+    "grouped": {
+        "summary": "One passage of each entry, equal ones once",
+        "value": {"query": "How long is a session kept?", "group_by": "entry", "fold_copies": True},
+    },
+}
+
 _ENTRY_FORM: JsonObject = {
     "title": "EntryForm",
     "type": "object",

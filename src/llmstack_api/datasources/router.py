@@ -1,10 +1,10 @@
 """The datasource endpoints: datasources, search, and their types."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import Request, Response
+from fastapi import Body, Request, Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
@@ -260,7 +260,10 @@ async def resync_datasource(datasource_uuid: UUID, caller: CallerDep, resources:
 )
 @needs(Scope.READ, Scope.RUN)
 async def search_datasource(
-    datasource_uuid: UUID, body: SearchIn, caller: CallerDep, resources: ResourcesDep
+    datasource_uuid: UUID,
+    body: Annotated[SearchIn, Body(openapi_examples=examples.SEARCHES)],
+    caller: CallerDep,
+    resources: ResourcesDep,
 ) -> Response:
     """Return the passages that answer a query best, with their metadata and where they stand.
 
