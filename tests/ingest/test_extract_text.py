@@ -8,6 +8,7 @@ import pytest
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
+from llmstack_api.ingest.reading import json_stream
 from llmstack_api.ingest.reading.dispatch import find_reader, read_small
 from llmstack_api.ingest.reading.source import Source
 
@@ -168,6 +169,38 @@ def test_broken_or_endless_json_is_corrupt(text: str) -> None:
     assert caught.value.code == "corrupt"
 
 
+@pytest.mark.parametrize("window", [1, 20, 300])
+def test_json_is_read_the_same_however_much_of_it_is_looked_at(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = [
+        {"id": 1, "who": {"name": "Bo", "tags": ["a", "b"], "gone": None}, "empty": [[], {}]},
+        7,
+        [1, 2.5, -3, True, None, "x, y", 4, 5],
+        {"rows": [1, 2, {"x": 1.5}, 3, [4, 5]], "long": "z" * 100, "": "no name"},
+    ]
+    text = json.dumps(value)
+    expected = read(text, "a.json")
+    assert "rows: 2\nrows.x: 1.5\nrows: 3\nrows: 4, 5" in expected.text
+    monkeypatch.setattr(json_stream, "WINDOW", window)
+    for name, form in (("a.json", text), ("a.json", json.dumps(value, indent=1))):
+        document = read(form, name)
+        assert (document.text, passages(document)) == (expected.text, passages(expected))
+
+
+@pytest.mark.parametrize(
+    "text", ["[1,]", '{"a": 1,}', "[1 2]", '{"a" 1}', "[1, 2] 3", "[[1], ,[2]]", "[", "{"]
+)
+def test_json_with_a_fault_is_corrupt_however_much_of_it_is_looked_at(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for window in (json_stream.WINDOW, 1):
+        monkeypatch.setattr(json_stream, "WINDOW", window)
+        with pytest.raises(ExtractError) as caught:
+            read(text, "a.json")
+        assert caught.value.code == "corrupt"
+
+
 def test_text_that_only_begins_like_json_is_text() -> None:
     assert read("[draft] Notes of the meeting", "notes.txt").mime_type == "text/plain"
     assert read("[draft] Notes of the meeting").mime_type == "text/plain"
@@ -227,6 +260,17 @@ def test_a_page_that_is_hardly_a_page_is_still_read() -> None:
 def test_a_table_that_lays_out_a_page_is_not_a_row_of_cells() -> None:
     page = "<html><body><table><tr><td><h2>News</h2><p>One</p></td><td><p>Two</p></td></tr></table></body></html>"
     assert read(page).text == "## News\n\nOne\n\nTwo"
+
+
+def test_entities_of_xml_stay_as_they_stand_and_nesting_is_bounded() -> None:
+    declared = '<!DOCTYPE x [<!ENTITY a "boom"><!ENTITY f SYSTEM "file:///etc/hostname">]>'
+    assert read(f"{declared}<x>one &a; &f; &lt;&#65;<![CDATA[<b>]]> <!-- no -->end</x>", "f.xml").text == (
+        "one &a; &f; <A<b> end"
+    )
+    for hostile in ("<a>" * 300 + "x" + "</a>" * 300, "<a>" * 10, "<a></b>"):
+        with pytest.raises(ExtractError) as caught:
+            read(hostile, "f.xml")
+        assert caught.value.code == "corrupt"
 
 
 def test_xml_gives_the_text_of_its_elements() -> None:

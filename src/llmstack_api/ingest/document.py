@@ -1,5 +1,6 @@
 """What extraction gives: one text, with its pages, tables and headings as places in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -47,7 +48,7 @@ class Document:
     mime_type: str = "text/plain"
     pages: tuple[Page, ...] = ()
     """In order, without overlap; empty if the format has none."""
-    passages: tuple[int, ...] = ()
+    passages: Sequence[int] = ()
     """Starts of passages that must not be joined and, if they fit, not cut (rows of a table); empty for prose."""
     tables: tuple[Table, ...] = ()
     """In order, without overlap."""

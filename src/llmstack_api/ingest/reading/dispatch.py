@@ -25,7 +25,7 @@ _READERS = {
     FileKind.TEXT: "text",
     FileKind.MARKDOWN: "text",
     FileKind.HTML: "html_page",
-    FileKind.XML: "xml_tree",
+    FileKind.XML: "xml_text",
     FileKind.CSV: "table",
     FileKind.TSV: "table",
     FileKind.JSON: "json_values",

@@ -1,12 +1,16 @@
 """A document in the making: blocks of clean text, with the pages and passages that they stand on."""
 
 import re
+from array import array
+from bisect import bisect_left
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document, Encoding, Page, Table
 
 MAX_TEXT = 20_000_000
 MAX_TITLE = 500
+_FOLDED = 8_192
+"""Pieces that are joined to one, as each takes some sixty bytes more than its text."""
 
 _NO_TEXT = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
@@ -41,13 +45,14 @@ class Draft:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._folded: list[str] = []
         self._length = 0
         self._pages: list[Page] = []
         self._page: int | None = None
         self._page_start: int | None = None
         self._sheet: str | None = None
         self._tables: list[Table] = []
-        self._passages: list[int] = []
+        self._passages = array("L")
         self._in_list = False
         self.title: str | None = None
 
@@ -104,6 +109,10 @@ class Draft:
         if start < stop:
             self._tables.append(Table(start, stop, header or None, title or None, lead or None))
 
+    def mark_passage(self, start: int) -> None:
+        """Say that a passage begins there, as is known of the first once there is a second."""
+        self._passages.insert(bisect_left(self._passages, start), start)
+
     def begin_page(self, number: int, *, sheet: str | None = None) -> None:
         """Let the blocks that follow stand on this page, or sheet; one without text is left out."""
         self.end_page()
@@ -128,11 +137,11 @@ class Draft:
             raise ExtractError("There is no text in the file.", code="no-text")
         name = " ".join(clean(title or self.title or "").split())[:MAX_TITLE]
         return Document(
-            text="".join(self._parts),
+            text="".join([*self._folded, *self._parts]),
             title=name or None,
             mime_type=mime_type,
             pages=tuple(self._pages),
-            passages=tuple(self._passages),
+            passages=self._passages,
             tables=tuple(self._tables),
             encoding=encoding,
         )
@@ -142,3 +151,6 @@ class Draft:
         if self._length > MAX_TEXT:
             raise too_large()
         self._parts.append(text)
+        if len(self._parts) == _FOLDED:
+            self._folded.append("".join(self._parts))
+            self._parts.clear()

@@ -1,5 +1,6 @@
 """Frames between the server and the process that reads files: a head in JSON, then bytes."""
 
+from array import array
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any
@@ -12,6 +13,9 @@ from llmstack_api.ingest.reading.source import Source
 
 LENGTHS = Struct(">IQ")
 """Length of the head, length of the bytes."""
+
+_PLACES = "L"
+"""Starts of passages come as an array, of which there may be millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,13 @@ def pack_answer(answer: Document | ExtractError, *, keep: bool) -> tuple[bytes, 
     if isinstance(answer, ExtractError):
         head = orjson.dumps({"code": answer.code, "detail": str(answer), "keep": keep})
         return LENGTHS.pack(len(head), 0) + head, b""
-    text = answer.text.encode()
+    text, passages = answer.text.encode(), array(_PLACES, answer.passages)
     head = orjson.dumps(
         {
             "title": answer.title,
             "mime_type": answer.mime_type,
             "pages": [(page.number, page.start, page.end, page.sheet) for page in answer.pages],
-            "passages": answer.passages,
+            "passages": len(passages),
             "tables": [
                 (table.start, table.end, table.header, table.title, table.lead) for table in answer.tables
             ],
@@ -72,20 +76,24 @@ def pack_answer(answer: Document | ExtractError, *, keep: bool) -> tuple[bytes, 
             "keep": keep,
         }
     )
-    return LENGTHS.pack(len(head), len(text)) + head, text
+    data = text + passages.tobytes()
+    return LENGTHS.pack(len(head), len(data)) + head, data
 
 
-def unpack_answer(head: bytes, data: bytes) -> tuple[Document | ExtractError, bool]:
+def unpack_answer(head: bytes, data: bytes | bytearray) -> tuple[Document | ExtractError, bool]:
     """Read an answer, and whether the process can be kept."""
     fields: dict[str, Any] = orjson.loads(head)
     if "code" in fields:
         return ExtractError(fields["detail"], code=fields["code"]), fields["keep"]
+    passages = array(_PLACES)
+    text_length = len(data) - fields["passages"] * passages.itemsize
+    passages.frombytes(memoryview(data)[text_length:])
     document = Document(
-        text=data.decode(),
+        text=str(memoryview(data)[:text_length], "utf-8"),
         title=fields["title"],
         mime_type=fields["mime_type"],
         pages=tuple(Page(*page) for page in fields["pages"]),
-        passages=tuple(fields["passages"]),
+        passages=passages,
         tables=tuple(Table(*table) for table in fields["tables"]),
         encoding=Encoding(*fields["encoding"]) if fields["encoding"] else None,
     )

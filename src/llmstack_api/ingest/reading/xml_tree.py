@@ -7,9 +7,6 @@ from io import BytesIO
 from typing import Any, Protocol, cast
 
 from llmstack_api.errors import ExtractError
-from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading.draft import Draft
-from llmstack_api.ingest.reading.file import File
 
 _etree: Any = import_module("lxml.etree")  # it has no types
 _html: Any = import_module("lxml.html")
@@ -83,17 +80,6 @@ class Walk(Protocol):
         ...
 
 
-def read(file: File) -> Document:
-    """Read the text of an XML file of any kind, a piece a line; one that has all in attributes as it stands."""
-    text = _without_declaration(file.text)
-    draft = Draft()
-    for piece in _parse(text.encode("utf-8", "replace")).itertext():
-        draft.block(" ".join(piece.split()), gap="\n")
-    if draft.is_empty:
-        draft.block(text)
-    return draft.finish(file.kind.value, encoding=file.encoding)
-
-
 def parse(data: bytes) -> Node:
     """Parse a part of an office document.
 
@@ -124,7 +110,7 @@ def parse_pieces(data: bytes, name: str) -> Iterator[Node]:
             while around is not None and node.getprevious() is not None:
                 del around[0]
     except _etree.XMLSyntaxError as error:
-        raise _damaged(error) from None
+        raise damaged(error.lineno) from None
 
 
 def parse_html(text: str) -> Node:
@@ -137,7 +123,7 @@ def parse_html(text: str) -> Node:
         encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True
     )
     try:
-        root = _html.document_fromstring(_without_declaration(text).encode("utf-8", "replace"), parser=parser)
+        root = _html.document_fromstring(without_declaration(text).encode("utf-8", "replace"), parser=parser)
     except (_etree.ParserError, _etree.XMLSyntaxError):
         raise ExtractError("There is no text in the page.", code="no-text") from None
     if any(_TOO_DEEP.search(entry.message) for entry in parser.error_log.filter_from_errors()):
@@ -176,7 +162,8 @@ def _refuse_document_type(node: Node) -> None:
         )
 
 
-def _without_declaration(text: str) -> str:
+def without_declaration(text: str) -> str:
+    """Leave out the declaration of XML, whose encoding is no longer so once the text is decoded."""
     declaration = _DECLARATION.match(text)
     return text[declaration.end() :] if declaration else text
 
@@ -185,9 +172,10 @@ def _parse(data: bytes) -> Node:
     try:
         return cast("Node", _etree.fromstring(data, _etree.XMLParser(**_SAFE)))
     except _etree.XMLSyntaxError as error:
-        raise _damaged(error) from None
+        raise damaged(error.lineno) from None
 
 
-def _damaged(error: Any) -> ExtractError:  # noqa: ANN401 # lxml has no types
-    place = f" (line {error.lineno})" if error.lineno else ""
+def damaged(line: int | None) -> ExtractError:
+    """Make the error of XML that is not well-formed, or holds what is refused."""
+    place = f" (line {line})" if line else ""
     return ExtractError(f"The XML in the file is damaged or not allowed{place}.", code="corrupt")
