@@ -192,6 +192,27 @@ async def test_each_entry_has_no_more_results_than_asked_for(
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_a_hit_has_the_same_score_however_results_are_chosen(
+    client: httpx.AsyncClient, datasource: str, mode: str
+) -> None:
+    def scores(hits: list[dict[str, Any]]) -> dict[tuple[str, int], Any]:
+        return {
+            (hit["entry_uuid"], hit["chunk"]["number"]): pytest.approx(hit["score"], abs=1e-4) for hit in hits
+        }
+
+    query = "when does the ferry leave the island"
+    plain = scores(await search(client, datasource, query, mode=mode, limit=100))
+    for limit in (1, 2, 3):
+        first = await search(client, datasource, query, mode=mode, limit=limit)
+        assert list(scores(first)) == list(plain)[:limit]
+        for chosen in ({}, {"group_by": "entry"}, {"group_by": "entry", "fold_copies": True}):
+            hits = await search(client, datasource, query, mode=mode, limit=limit, **chosen)
+            for hit in hits:
+                place = (hit["entry_uuid"], hit["chunk"]["number"])
+                assert hit["score"] == plain[place], (chosen, limit)
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_equal_passages_are_one_result_that_names_the_others(
     client: httpx.AsyncClient, datasource: str, mode: str
 ) -> None:

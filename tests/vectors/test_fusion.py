@@ -18,3 +18,8 @@ def test_without_words_meaning_decides_and_without_anything_there_is_nothing() -
 
 def test_equal_scores_come_in_the_order_of_their_keys() -> None:
     assert [key for key, _ in fuse({3: 0.5, 1: 0.5, 2: 0.5}, {}, weights=(1, 0), limit=3)] == [1, 2, 3]
+
+
+def test_a_score_is_relative_to_the_best_that_is_given_and_never_below_zero() -> None:
+    assert fuse({1: 0.5, 2: -0.5}, {1: 4.0}, weights=(0.5, 0.5), limit=2, best=8.0) == [(1, 0.5), (2, 0.0)]
+    assert fuse({1: 0.5}, {1: 4.0}, weights=(0.5, 0.5), limit=2, best=2.0) == [(1, 0.75)]

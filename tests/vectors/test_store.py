@@ -1,6 +1,7 @@
 """What both engines do alike."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -258,6 +259,48 @@ async def test_cosine_and_bm25_are_summed_with_their_weights(store: VectorStore,
         collection, query(dense=[0, 1, 0, 0], terms=[21], fusion=Fusion.SCORES, limit=1, condition=of("a"))
     )
     assert (hit.id.int, hit.payload) == (2, {"datasource_id": "a"})
+
+
+async def test_what_meaning_alone_brought_has_its_exact_bm25(store: VectorStore, collection: str) -> None:
+    await store.ensure(collection, dimension=DIMENSION)
+    far = [point(n, dense=[0, 0, 1, 0], terms={20: 1.0}) for n in range(10, 14)]
+    await store.upsert(collection, [point(1, dense=[1, 0, 0, 0], terms={20: 0.5}), *far])
+
+    for candidates in (1, 2, 3, 50):
+        asked = query(dense=[1, 0, 0, 0], terms=[20], candidates=candidates, fusion=Fusion.SCORES, limit=1)
+        [best] = await store.query(collection, replace(asked, weights=(0.5, 0.5)))
+        assert (best.id.int, best.score) == (1, pytest.approx(0.75, abs=1e-3)), candidates
+
+
+async def test_a_sum_can_be_relative_to_more_than_is_searched(store: VectorStore, collection: str) -> None:
+    await store.ensure(collection, dimension=DIMENSION)
+    whole, half = point(1, dense=[1, 0, 0, 0], terms={20: 1.0}), point(2, dense=[0, 1, 0, 0], terms={20: 0.5})
+    await store.upsert(collection, [whole, half, point(3, terms={9: 1.0})])
+
+    for dense in ([0.0, 0, 0, 1], None):
+        alone = {"must_not": [{"has_id": [str(whole.id)]}]}
+        asked = query(terms=[20], condition=alone, corpus=EVERYTHING, fusion=Fusion.SCORES)
+        hits = await store.query(
+            collection, replace(asked, dense=dense, scale=EVERYTHING, weights=(0.5, 0.5))
+        )
+        assert hits[0].id.int == 2
+        assert hits[0].score == pytest.approx(0.25, abs=1e-3)
+
+
+async def test_the_first_of_many_equal_hits_are_the_same_for_every_limit(
+    store: VectorStore, collection: str
+) -> None:
+    await store.ensure(collection, dimension=DIMENSION)
+    ids = [(n * 37) % 101 + 1 for n in range(100)]
+    await store.upsert(collection, [point(n, dense=[1, 0, 0, 0], terms={5: 1.0}) for n in ids])
+
+    for dense, terms in (([1.0, 0, 0, 0], None), (None, [5]), ([1.0, 0, 0, 0], [5])):
+        for fusion in (Fusion.NONE, Fusion.SCORES):
+            for limit in (1, 10, 60):
+                asked = query(dense=dense, terms=terms, limit=limit, candidates=100, fusion=fusion)
+                hits = await store.query(collection, asked)
+                if asked.fusion is not Fusion.RANKS:
+                    assert [hit.id.int for hit in hits] == sorted(ids)[:limit], (dense, terms, fusion)
 
 
 async def test_a_condition_holds_in_each_half_of_a_sum(store: VectorStore, collection: str) -> None:

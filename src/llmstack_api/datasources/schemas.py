@@ -334,7 +334,7 @@ class SearchIn(RequestModel):
     filters: Filters = None
     """Which chunks may be found, by their metadata."""
     min_score: Annotated[float, Field(strict=True)] | None = None
-    """Leave out what scores less, on the mode's own scale: hybrid at most 1, semantic cosine, keyword BM25."""
+    """Leave out what scores less, on the mode's own scale: hybrid 0 to 1, semantic cosine, keyword BM25."""
     group_by: GroupBy | None = None
     """`entry` returns at most `group_size` results of each entry, its best ones; by default all that are found."""
     group_size: Annotated[int, Field(ge=1, le=10, strict=True)] | None = None

@@ -114,7 +114,7 @@ async def _collect(
     async def look(limit: int, *, without: AbstractSet[str]) -> list[Hit]:
         deeper = replace(wanted, limit=limit)
         return await _search(
-            resources, deeper, place, embedded=embedded, account_id=account_id, without=without
+            resources, deeper, place, embedded=embedded, account_id=account_id, passed=without
         )
 
     async def still_seen(generations: set[str]) -> set[str]:
@@ -130,9 +130,10 @@ async def _search(
     *,
     embedded: _Embedded,
     account_id: UUID,
-    without: AbstractSet[str] = frozenset(),
+    passed: AbstractSet[str] = frozenset(),
 ) -> list[Hit]:
     dense, fusion, weights = embedded
+    relative = wanted.mode == Mode.HYBRID  # the scores of what is seen must not depend on what is hidden
     met: set[str] = set()
     hidden: set[str] = set()
     seen: list[Hit] = []
@@ -145,12 +146,14 @@ async def _search(
             dense=dense,
             fusion=fusion,
             weights=weights,
-            without=hidden | without,
+            without=hidden,
+            passed=passed,
         )
         met |= {hit.payload["generation"] for hit in hits}
         live = await resources.db.peek(_live, account_id, met)
         seen = [hit for hit in hits if hit.payload["generation"] in live]
-        if hidden.isdisjoint(live) and (len(seen) == len(hits) or len(seen) >= wanted.limit):
+        enough = len(seen) >= wanted.limit and not relative
+        if hidden.isdisjoint(live) and (len(seen) == len(hits) or enough):
             break
         hidden = met - live  # what was hidden may be what is seen now
     return seen[: wanted.limit]

@@ -15,7 +15,6 @@ from llmstack_api.vectors.store import (
     RRF_K,
     SPARSE,
     Fusion,
-    Hit,
     JsonObject,
     Point,
     Query,
@@ -46,25 +45,23 @@ def to_points(points: Sequence[Point]) -> list[qe.Point]:
 
 
 def to_request(query: Query) -> qe.QueryRequest:
-    """Translate a search: one half by itself, or both with their ranks fused."""
+    """Ask for ids and scores: of one half by itself, or of both with their ranks fused.
+
+    Of all candidates, as those that score the same come in any order.
+    """
     halves = _halves(query)
     if query.fusion is Fusion.NONE:
         vector, condition, params = halves[0]
         return qe.QueryRequest(
-            limit=query.limit,
-            query=vector,
-            filter=condition,
-            params=params,
-            with_payload=True,
+            limit=max(query.limit, query.candidates), query=vector, filter=condition, params=params
         )
     return qe.QueryRequest(
-        limit=query.limit,
+        limit=max(query.limit, 2 * query.candidates),
         prefetches=[
             qe.Prefetch(limit=query.candidates, query=vector, filter=condition, params=params)
             for vector, condition, params in halves
         ],
         query=cast("qe.Fusion", qe.Fusion.Rrf(k=RRF_K, weights=query.weights_of_halves)),
-        with_payload=True,
     )
 
 
@@ -80,21 +77,24 @@ def to_halves(query: Query) -> qe.QueryBatchRequest:
 
 def to_cosines(dense: list[float], ids: AbstractSet[UUID]) -> qe.QueryRequest:
     """Ask for the cosines of points."""
-    return qe.QueryRequest(
-        limit=len(ids),
-        query=qe.Query.Nearest(dense, DENSE),
-        filter=qe.Filter(must=[qe.HasIdCondition(set(ids))]),
-    )
+    return qe.QueryRequest(limit=len(ids), query=qe.Query.Nearest(dense, DENSE), filter=_among(ids))
+
+
+def to_words(query: Query, ids: AbstractSet[UUID]) -> qe.QueryRequest:
+    """Ask for the BM25 of points; those without a word of the question are not in the answer."""
+    sparse, _, corpus = _halves(query)[-1]
+    return qe.QueryRequest(limit=len(ids), query=sparse, filter=_among(ids), params=corpus)
+
+
+def to_best(query: Query, condition: JsonObject) -> qe.QueryRequest:
+    """Ask for the best BM25 under a condition."""
+    sparse, _, corpus = _halves(query)[-1]
+    return qe.QueryRequest(limit=1, query=sparse, filter=to_filter(condition), params=corpus)
 
 
 def to_scores(points: Sequence[qe.ScoredPoint]) -> dict[UUID, float]:
     """Translate points that were found without their payload; ours have UUIDs for ids."""
     return {cast("UUID", point.id): point.score for point in points}
-
-
-def to_hit(point: qe.ScoredPoint) -> Hit:
-    """Translate a point that was found."""
-    return Hit(id=UUID(str(point.id)), score=point.score, payload=point.payload or {})
 
 
 def to_payloads(records: Sequence[qe.Record]) -> dict[UUID, JsonObject]:
@@ -113,6 +113,10 @@ def to_filter(condition: JsonObject) -> qe.Filter:
         raise ValueError(f"Unknown in a condition: {', '.join(sorted(unknown))}.")
     groups = {name: _conditions(condition.get(name)) for name in _GROUPS}
     return qe.Filter(must=groups["must"], should=groups["should"], must_not=groups["must_not"])
+
+
+def _among(ids: AbstractSet[UUID]) -> qe.Filter:
+    return qe.Filter(must=[qe.HasIdCondition(set(ids))])
 
 
 def _halves(query: Query) -> list[tuple[qe.Query, qe.Filter, qe.SearchParams | None]]:

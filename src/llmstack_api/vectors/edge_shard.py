@@ -20,16 +20,17 @@ from llmstack_api.errors import LLMStackError, StorageFullError, VectorStoreAway
 from llmstack_api.footprint import give_back
 from llmstack_api.vectors.edge_pages import forget_pages
 from llmstack_api.vectors.edge_query import (
+    to_best,
     to_cosines,
     to_filter,
     to_halves,
-    to_hit,
     to_payloads,
     to_points,
     to_request,
     to_scores,
+    to_words,
 )
-from llmstack_api.vectors.fusion import fuse
+from llmstack_api.vectors.fusion import best_of, fuse
 from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Fusion, Hit, JsonObject, Point, Query
 
 MARGIN: Final = 16 * 1024 * 1024
@@ -100,24 +101,30 @@ class Shard:
 
     def query(self, query: Query) -> list[Hit]:
         """Return the best hits, best first."""
-        if query.fusion is Fusion.SCORES:
-            return self._fused(query)
-        request = to_request(query)
         with self._guarded():
-            return [to_hit(point) for point in self._edge.query(request)]
-
-    def _fused(self, query: Query) -> list[Hit]:
-        """Sum the scores of both halves: with the exact cosines, and no BM25 of what meaning alone brought."""
-        halves = to_halves(query)
-        with self._guarded():
-            found = list(map(to_scores, self._edge.query_batch(halves)))
-            words = found.pop() if query.sparse is not None else {}
-            cosines = found.pop() if found else dict.fromkeys(words, 0.0)
-            if query.dense is not None and (others := words.keys() - cosines.keys()):
-                cosines |= to_scores(self._edge.query(to_cosines(query.dense, others)))
-            best = dict(fuse(cosines, words, weights=query.weights, limit=query.limit))
+            if query.fusion is Fusion.SCORES:
+                best = dict(self._fused(query))
+            else:
+                best = dict(best_of(to_scores(self._edge.query(to_request(query))), query.limit))
             records = self._edge.retrieve(list(best), with_payload=True, with_vector=False)
-        return [Hit(id_, best[id_], payload) for id_, payload in to_payloads(records).items()]
+        payloads = to_payloads(records)
+        return [Hit(id_, score, payloads[id_]) for id_, score in best.items()]
+
+    def _fused(self, query: Query) -> list[tuple[UUID, float]]:
+        """Sum the scores of both halves, each of every candidate, whichever half brought it."""
+        found = list(map(to_scores, self._edge.query_batch(to_halves(query))))
+        words = found.pop() if query.sparse is not None else {}
+        full = len(words) == query.candidates  # others may have words too
+        cosines = found.pop() if found else dict.fromkeys(words, 0.0)
+        if full and (others := cosines.keys() - words.keys()):
+            words |= to_scores(self._edge.query(to_words(query, others)))
+        if query.dense is not None and (others := words.keys() - cosines.keys()):
+            cosines |= to_scores(self._edge.query(to_cosines(query.dense, others)))
+        best = None
+        if query.sparse is not None and query.scale is not None:
+            measured = to_scores(self._edge.query(to_best(query, query.scale)))
+            best = max(measured.values(), default=None)
+        return fuse(cosines, words, weights=query.weights, limit=query.limit, best=best)
 
     def count(self, condition: JsonObject) -> int:
         """Count the points that fulfil a condition."""

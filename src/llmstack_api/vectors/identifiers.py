@@ -11,6 +11,17 @@ _COMPOUND: Final = re.compile(rf"[^\W_]+(?:[{_JOINTS}]{{1,3}}[^\W_]+)*")
 _PART: Final = re.compile(r"[^\W_]+")
 _RUN: Final = re.compile(r"\d+|[^\W\d_]+")
 
+_GROUPED: Final = re.compile(
+    r"(?<![^\W_])[A-Za-z]{2}\d{2}(?:[ \u00a0][A-Za-z0-9]{4}){2,7}(?:[ \u00a0][A-Za-z0-9]{1,3})?(?![^\W_])"
+)
+"""A bank account (IBAN) in groups of four."""
+
+_APART: Final = re.compile(r"(?<![^\W_])([^\W\d_]{1,8})[ \u00a0](\d[^\W_]{0,31})(?![^\W_])")
+"""Letters and a number that may be one code."""
+
+_LONG_NUMBER: Final = 8
+"""Digits from which a compound of numbers alone is written without its separators too, as an ISBN or a date is."""
+
 MAX_LENGTH: Final = 128
 """Characters of an identifier; a longer one is found by its words alone."""
 
@@ -27,7 +38,8 @@ def variants(piece: str) -> tuple[str, list[str]]:
     """Return the words and the ordered numbers that other ways to write a piece's identifiers share with it.
 
     `ERR-4012` gives `err4012`, and so does `ERR4012`, besides `err` and `4012`. A compound without a letter is
-    ordered instead: `2.10.3` is `2.10.3` and not `3.10.2`, which has the same words. The words are separated by blanks.
+    ordered instead: `2.10.3` is `2.10.3` and not `3.10.2`, which has the same words; a long one, such as an ISBN, is
+    both. The words are separated by blanks.
     """
     words: list[str] = []
     numbers: list[str] = []
@@ -41,9 +53,19 @@ def variants(piece: str) -> tuple[str, list[str]]:
             joined = "".join(parts)
             if joined.isdecimal():
                 numbers.append(".".join(parts))
-            else:
+            if not joined.isdecimal() or len(joined) >= _LONG_NUMBER:
                 words.append(joined)
     return " ".join(words), numbers
+
+
+def grouped(text: str) -> str:
+    """Return the identifiers that a text has in groups, each as one word."""
+    return " ".join("".join(found[0].split()) for found in _GROUPED.finditer(text))
+
+
+def apart(text: str) -> str:
+    """Return the words that letters and numbers beside each other may be: `ERR4012` of `ERR 4012`."""
+    return " ".join(letters + number for letters, number in _APART.findall(text))
 
 
 def _mixed_runs(parts: list[str]) -> Iterator[str]:

@@ -16,15 +16,15 @@ BUNDLED_WEIGHTS: Final = (0.55, 0.45)
 """Weights of meaning and words in the sum of scores, measured for the bundled static vectors."""
 EQUAL_WEIGHTS: Final = (1.0, 1.0)
 """Weights of the ranks for a real embedding model."""
-MIN_CANDIDATES: Final = 40
-"""Hits of each half that are fused at least."""
+MIN_CANDIDATES: Final = 200
+"""Hits of each half that are looked at at least: the same ones for every limit that users may set, to 100."""
 
 
 class Mode(StrEnum):
     """How a search compares."""
 
     HYBRID = "hybrid"
-    """By meaning and by words; `score` is their weighted sum, at most 1; that of their ranks with another model."""
+    """By meaning and by words; `score` is their weighted sum, 0 to 1; that of their ranks with another model."""
     SEMANTIC = "semantic"
     """By meaning; `score` is the cosine of the vectors, -1 to 1."""
     KEYWORD = "keyword"
@@ -104,9 +104,12 @@ class Index:
         fusion: Fusion = Fusion.RANKS,
         weights: tuple[float, float] = EQUAL_WEIGHTS,
         without: Iterable[str] = (),
+        passed: Iterable[str] = (),
     ) -> list[Hit]:
-        """Return the best hits in the datasources, best first; `without` names generations to leave out.
+        """Return the best hits in the datasources, best first.
 
+        `without` names generations that do not exist for this search, `passed` those that are left out of it only
+        because they were found before: scores are as if they were in it.
         `dense` is the embedded query where the mode compares by meaning; `fusion` is for the hybrid mode.
         """
         ratio = wanted.semantic_ratio
@@ -114,8 +117,12 @@ class Index:
         condition: JsonObject = {"must": list(corpus["must"])}
         if wanted.filters is not None:
             condition["must"].insert(0, condition_of(wanted.filters))
+        scale: JsonObject | None = None
         if left_out := list(without):
             condition["must_not"] = [_of_generations(left_out)]
+        if found_before := list(passed):
+            scale = dict(condition)
+            condition["must_not"] = [*condition.get("must_not", ()), _of_generations(found_before)]
         sparse = (
             None
             if wanted.mode == Mode.SEMANTIC or wanted.semantic_ratio == 1
@@ -134,6 +141,7 @@ class Index:
                 sparse=sparse,
                 condition=condition,
                 corpus=corpus,
+                scale=scale,
                 limit=wanted.limit,
                 candidates=max(MIN_CANDIDATES, 2 * wanted.limit),
                 fusion=fusion if wanted.mode == Mode.HYBRID else Fusion.NONE,

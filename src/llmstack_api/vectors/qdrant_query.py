@@ -1,11 +1,11 @@
 """The port's points, queries and conditions in the Qdrant client's models; each is validated by them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from qdrant_client import models
 
-from llmstack_api.vectors.store import DENSE, RRF_K, SPARSE, Hit, JsonObject, Point, Query, SparseVector
+from llmstack_api.vectors.store import DENSE, RRF_K, SPARSE, JsonObject, Point, Query, SparseVector
 
 
 def to_points(points: Sequence[Point]) -> list[models.PointStruct]:
@@ -75,6 +75,33 @@ def to_batch(query: Query) -> list[models.QueryRequest]:
     return requests
 
 
+def to_best(query: Query, condition: JsonObject) -> models.QueryRequest:
+    """Ask for the best BM25 under a condition."""
+    half = to_halves(query)[-1]
+    return models.QueryRequest(
+        query=half.query,
+        using=half.using,
+        filter=to_filter(condition),
+        params=half.params,
+        limit=1,
+        with_payload=False,
+    )
+
+
+def to_words(query: Query, ids: Iterable[UUID]) -> models.QueryRequest:
+    """Ask for the BM25 of points; those without a word of the question are not in the answer."""
+    half = to_halves(query)[-1]
+    among = models.HasIdCondition(has_id=[str(id_) for id_ in ids])
+    return models.QueryRequest(
+        query=half.query,
+        using=half.using,
+        filter=models.Filter(must=[among]),
+        params=half.params,
+        limit=len(among.has_id),
+        with_payload=False,
+    )
+
+
 def to_scores(points: Sequence[models.ScoredPoint]) -> dict[UUID, float]:
     """Translate points that were found without their payload."""
     return {UUID(str(point.id)): point.score for point in points}
@@ -83,11 +110,6 @@ def to_scores(points: Sequence[models.ScoredPoint]) -> dict[UUID, float]:
 def to_fusion(query: Query) -> models.RrfQuery:
     """Say how the ranks of the halves become one."""
     return models.RrfQuery(rrf=models.Rrf(k=RRF_K, weights=query.weights_of_halves))
-
-
-def to_hit(point: models.ScoredPoint) -> Hit:
-    """Translate a point that was found."""
-    return Hit(id=UUID(str(point.id)), score=point.score, payload=point.payload or {})
 
 
 def _sparse(vector: SparseVector) -> models.SparseVector:

@@ -1,7 +1,7 @@
 """What is asked of a Qdrant server, over its REST API."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from qdrant_client import models
 
 from llmstack_api.errors import VectorStoreAwayError
-from llmstack_api.vectors.fusion import fuse
+from llmstack_api.vectors.fusion import best_of, fuse
 from llmstack_api.vectors.qdrant_calls import (
     ExistingCollectionError,
     MissingCollectionError,
@@ -18,12 +18,13 @@ from llmstack_api.vectors.qdrant_calls import (
 )
 from llmstack_api.vectors.qdrant_query import (
     to_batch,
+    to_best,
     to_filter,
     to_fusion,
     to_halves,
-    to_hit,
     to_points,
     to_scores,
+    to_words,
 )
 from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Fusion, Hit, JsonObject, Point, Query
 
@@ -83,15 +84,20 @@ class QdrantServer:
     async def query(self, collection: str, query: Query) -> list[Hit]:
         """Return the best hits, best first."""
         try:
-            hits = await (self._fused if query.fusion is Fusion.SCORES else self._found)(collection, query)
+            best = dict(
+                await (self._fused if query.fusion is Fusion.SCORES else self._found)(collection, query)
+            )
+            payloads = await self._payloads(collection, best)
         except MissingCollectionError:
             return []
-        # Equal scores come in any order.
-        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+        # One that was removed since has none.
+        return [Hit(id_, score, payloads[id_]) for id_, score in best.items() if id_ in payloads]
 
-    async def _found(self, collection: str, query: Query) -> list[Hit]:
+    async def _found(self, collection: str, query: Query) -> list[tuple[UUID, float]]:
+        """Search by one half, or by the ranks of both; of all candidates, as equal scores come in any order."""
         halves = to_halves(query)
         alone = halves[0] if query.fusion is Fusion.NONE else None
+        candidates = query.candidates if alone else 2 * query.candidates
         answer = await call(
             lambda: self._client.query_points(
                 collection,
@@ -100,31 +106,45 @@ class QdrantServer:
                 query_filter=alone.filter if alone else None,
                 search_params=alone.params if alone else None,
                 prefetch=None if alone else halves,
-                limit=query.limit,
+                limit=max(query.limit, candidates),
+                with_payload=False,
             ),
             within=self._read_within,
         )
-        return list(map(to_hit, answer.points))
+        return best_of(to_scores(answer.points), query.limit)
 
-    async def _fused(self, collection: str, query: Query) -> list[Hit]:
-        """Sum the scores of both halves, then ask for the payload of the best."""
+    async def _fused(self, collection: str, query: Query) -> list[tuple[UUID, float]]:
+        """Sum the scores of both halves, each of every candidate, whichever half brought it."""
         batch = to_batch(query)
+        scale = None if query.sparse is None else query.scale
+        if scale is not None:
+            batch.append(to_best(query, scale))
+        found = await self._scores(collection, batch)
+        best = {} if scale is None else found.pop()
+        words = {} if query.sparse is None else found[0] if query.dense is None else found[1]
+        cosines = dict.fromkeys(words, 0.0) if query.dense is None else found[0] | found[-1]
+        others = cosines.keys() - words.keys()
+        if len(words) == query.candidates and others:  # these may have words too
+            [more] = await self._scores(collection, [to_words(query, others)])
+            words |= more
+        return fuse(
+            cosines, words, weights=query.weights, limit=query.limit, best=max(best.values(), default=None)
+        )
+
+    async def _scores(self, collection: str, batch: list[models.QueryRequest]) -> list[dict[UUID, float]]:
         answers = await call(
             lambda: self._client.query_batch_points(collection, batch), within=self._read_within
         )
-        found = [to_scores(answer.points) for answer in answers]
-        words = {} if query.sparse is None else found[0] if query.dense is None else found[1]
-        cosines = dict.fromkeys(words, 0.0) if query.dense is None else found[0] | found[-1]
-        best = dict(fuse(cosines, words, weights=query.weights, limit=query.limit))
-        if not best:
-            return []
-        ids = [str(id_) for id_ in best]
+        return [to_scores(answer.points) for answer in answers]
+
+    async def _payloads(self, collection: str, found: Iterable[UUID]) -> dict[UUID, JsonObject]:
+        ids = [str(id_) for id_ in found]
+        if not ids:
+            return {}
         records = await call(
             lambda: self._client.retrieve(collection, ids, with_payload=True), within=self._read_within
         )
-        return [
-            Hit(UUID(str(record.id)), best[UUID(str(record.id))], record.payload or {}) for record in records
-        ]
+        return {UUID(str(record.id)): record.payload or {} for record in records}
 
     async def count(self, collection: str, condition: JsonObject) -> int:
         """Count the points that fulfil a condition."""

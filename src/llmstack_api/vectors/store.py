@@ -65,6 +65,8 @@ class Query:
     """What every hit fulfils; applied inside the index, to each half."""
     corpus: JsonObject
     """Condition of the points over which IDF is counted."""
+    scale: JsonObject | None = None
+    """Condition of the points whose best BM25 counts 1 in a sum of scores; None is `condition`."""
     limit: int
     candidates: int
     """Hits of each half that are fused."""
