@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmstack_api.vectors.identifiers import MAX_LENGTH, suspects, variants
+from llmstack_api.vectors.identifiers import apart, grouped, suspects, variants
 
 
 @pytest.mark.parametrize(
