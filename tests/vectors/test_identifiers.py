@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmstack_api.vectors.identifiers import apart, grouped, suspects, variants
+from llmstack_api.vectors.identifiers import MAX_LENGTH, grouped, suspects, variants
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,3 @@ def test_an_account_in_groups_is_one_word_too() -> None:
         "DE89370400440532013000 GB29NWBK60161331926819"
     )
     assert grouped("AX12 and the 1234 of 5678") == ""
-
-
-def test_letters_before_a_number_may_be_one_code_with_it() -> None:
-    assert apart("What does ERR 4012 mean, or B 7a?") == "ERR4012 B7a"
-    assert apart("4012 pieces") == ""

@@ -16,9 +16,6 @@ _GROUPED: Final = re.compile(
 )
 """A bank account (IBAN) in groups of four."""
 
-_APART: Final = re.compile(r"(?<![^\W_])([^\W\d_]{1,8})[ \u00a0](\d[^\W_]{0,31})(?![^\W_])")
-"""Letters and a number that may be one code."""
-
 _LONG_NUMBER: Final = 8
 """Digits from which a compound of numbers alone is written without its separators too, as an ISBN or a date is."""
 
@@ -61,11 +58,6 @@ def variants(piece: str) -> tuple[str, list[str]]:
 def grouped(text: str) -> str:
     """Return the identifiers that a text has in groups, each as one word."""
     return " ".join("".join(found[0].split()) for found in _GROUPED.finditer(text))
-
-
-def apart(text: str) -> str:
-    """Return the words that letters and numbers beside each other may be: `ERR4012` of `ERR 4012`."""
-    return " ".join(letters + number for letters, number in _APART.findall(text))
 
 
 def _mixed_runs(parts: list[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-from llmstack_api.vectors.identifiers import apart, grouped, suspects, variants
+from llmstack_api.vectors.identifiers import grouped, suspects, variants
 from llmstack_api.vectors.languages import (
     Language,
     analyser,
@@ -87,9 +87,7 @@ def encode_query(text: str, *, language: Language = Language.AUTO) -> SparseVect
     # Words of other scripts as they stand too: version 1 stored them so.
     counts = (_count_words(text) | _count_stems(text)) + _count_pairs(runs, asked=True)
     weights = {term: float(count) for term, count in counts.items()}
-    for term in chain(
-        _identifiers(text), _count_words(apart(text)), prefixes(text, latin=asks_prefixes(text, language))
-    ):
+    for term in chain(_identifiers(text), prefixes(text, latin=asks_prefixes(text, language))):
         if term not in counts:
             weights[term] = weights.get(term, 0.0) + _GUESSED
     return SparseVector(list(weights), list(weights.values()))
