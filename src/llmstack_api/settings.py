@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     extract_timeout: Positive = 20.0
     """Seconds that reading one file may take."""
 
-    extract_memory: Annotated[int, Field(ge=134_217_728)] = 335_544_320
+    extract_memory: Annotated[int, Field(ge=134_217_728)] = 268_435_456
     """Bytes of address space that the process which reads files may take, over what it starts with."""
 
     model_idle_timeout: Positive = 60.0
