@@ -25,6 +25,7 @@ FORMS = {
     "<div id=p{n}>{a}</div>",
     "an element with the role of a heading": "<div role=heading aria-level=3>{q}</div>{a}",
     "a summary": "<details><summary>{q}</summary>{a}</details>",
+    "the label of a box": "<div class=tab><input type=checkbox id=b{n}><label for=b{n}>{q}</label><div>{a}</div></div>",
     "a term": "<dl><dt>{q}</dt><dd>{a}</dd></dl>",
     "a button in a term": "<dl><dt><button aria-expanded=false aria-controls=p{n}>{q}</button></dt>"
     "<dd id=p{n}>{a}</dd></dl>",

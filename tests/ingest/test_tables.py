@@ -36,6 +36,8 @@ def contents(document: Document, *, size: int = 1200) -> list[str]:
     ("table", "first"),
     [
         ("Item,2025-01-01,2025-02-01\nGas,10,12", "Item: Gas\n2025-01-01: 10\n2025-02-01: 12"),
+        (",2021,2022,2023\nGas,100,110,120\nOil,60,70,80", "column 1: Gas\n2021: 100\n2022: 110\n2023: 120"),
+        ("Part,Weight,Length\n,kg,mm\nA1,1.5,30\nA2,2,40", "Part: A1\nWeight kg: 1.5\nLength mm: 30"),
         ("Item,2023,2024,2025\nGas,10,12,9\nOil,1,2,3", "Item: Gas\n2023: 10\n2024: 12\n2025: 9"),
         ("Depot,1,2,3,4\nBern,88,20,31,7", "Depot: Bern\n1: 88\n2: 20\n3: 31\n4: 7"),
         ("Name,Phone,Phone\nRosa,111,222", "Name: Rosa\nPhone: 111\nPhone: 222"),
@@ -85,6 +87,48 @@ def test_names_may_take_two_rows() -> None:
     assert passages(read(table, "t.csv"))[0] == (
         "Depot: Bern\n2024 Plan: 1\n2024 Actual: 2\n2025 Plan: 3\n2025 Actual: 4"
     )
+
+
+def test_names_of_groups_may_be_written_in_each_column_and_names_of_rows_below_them() -> None:
+    table = ",,2024,2024,2025,2025\n,,Plan,Actual,Plan,Actual\nRegion,Item,,,,\nNorth,Gas,1,2,3,4\nSouth,Gas,5,6,7,8"
+    assert passages(read(table, "t.csv")) == [
+        "Region: North\nItem: Gas\n2024 Plan: 1\n2024 Actual: 2\n2025 Plan: 3\n2025 Actual: 4",
+        "Region: South\nItem: Gas\n2024 Plan: 5\n2024 Actual: 6\n2025 Plan: 7\n2025 Actual: 8",
+    ]
+
+
+def test_lines_of_a_form_are_no_names() -> None:
+    document = read("Leave request\n\nName:,Rosa,Date:,2025-03-01\nStaff no.:,00471\nDays:,11\n", "t.csv")
+    assert contents(document) == [
+        "Leave request", "Name: Rosa | Date: 2025-03-01", "Staff no.: 00471", "Days: 11"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("above", "title"),
+    [
+        ("Price list,,,as of: 2025-03-01\n\n", "Price list"),
+        ("Price list,,,as of: 2025-03-01\n", "Price list"),
+        ("ACME\nMain street 1\n\nPrice list,,,March\n\n", "Price list"),
+        ("Statement\nAccount,CH93 0076\nPeriod,2025-01-01 - 2025-03-31\n", "Statement"),
+        ("Statement\nOwner,Rosa\nBranch,Bern\n", "Statement"),
+        ("Account:,CH93 0076\nOwner:,Rosa\n", None),
+    ],
+)
+def test_what_stands_above_the_names_is_no_part_of_them(above: str, title: str | None) -> None:
+    document = read(f"{above}Item,Unit,Price,Stock\nBolt,pc,0.12,5\nNut,pc,0.15,7\n", "t.csv")
+    assert passages(document)[-2:] == [
+        "Item: Bolt\nUnit: pc\nPrice: 0.12\nStock: 5", "Item: Nut\nUnit: pc\nPrice: 0.15\nStock: 7"
+    ]  # fmt: skip
+    assert chunk(document)[-1].table == title
+
+
+def test_questions_as_names_are_clipped_and_stand_once_in_full() -> None:
+    question = f"How content are you with the {'very ' * 60}long way?"
+    found = contents(read(f"When,{question},Age\n2025-01-01,quite,40\n2025-01-02,not at all,50\n", "t.csv"))
+    assert found[0] == f"When | {question} | Age"
+    assert found[2].startswith("When: 2025-01-02\nHow content are you with the very")
+    assert found[2].endswith("very…: not at all\nAge: 50")
 
 
 def test_titles_and_notes_stand_by_themselves_and_the_title_is_known_to_the_rows() -> None:
@@ -168,6 +212,13 @@ def test_comments_are_read_where_their_cells_are() -> None:
 def test_a_formula_that_was_never_calculated_shows_itself() -> None:
     rows = sheet_rows(["A", "Sum"], [2]).replace("</v></c>", '</v></c><c r="B2"><f>A2&lt;3</f></c>')
     assert read(xlsx(rows)).text.endswith("A: 2\nSum: =A2<3")
+
+
+def test_a_zero_of_a_formula_that_is_still_to_be_calculated_is_no_value() -> None:
+    rows = sheet_rows(["A", "Sum"], [2, 0]).replace("<v>0</v>", "<f>A2*3</f><v>0</v>")
+    assert read(xlsx(rows)).text.endswith("A: 2\nSum: 0")
+    stale = xlsx(rows, book='<calcPr calcId="1" fullCalcOnLoad="1"/>')
+    assert read(stale).text.endswith("A: 2\nSum: =A2*3")
 
 
 def test_bold_names_frozen_names_and_names_of_filters_are_names() -> None:
@@ -260,6 +311,26 @@ def test_an_opendocument_sheet_is_read_as_it_is_shown() -> None:
     assert passages(read(ods(rows))) == [f"# Data\n\n{first} [Comment: Late]", second]
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "shown", "text"),
+    [
+        ("percentage", 'office:value="0"', "0,0%", "0.0 %"),
+        ("float", 'office:value="0"', "0,00", "0.00"),
+        ("float", 'office:value="0.001"', "0.00", "0.00"),
+        ("float", 'office:value="0"', "000", "000"),
+        ("currency", 'office:value="0"', "0,00 €", "0.00 €"),
+        ("date", 'office:date-value="2025-03-01"', "2025", "2025"),
+        ("date", 'office:date-value="2025-03-01T18:00:00"', "01.03.2025 18:00", "2025-03-01 18:00"),
+        ("date", 'office:date-value="2025-03-01T18:00:05"', "01.03.2025 18:00:05", "2025-03-01 18:00:05"),
+    ],
+)
+def test_a_cell_of_an_opendocument_sheet_is_read_as_it_is_shown(
+    kind: str, value: str, shown: str, text: str
+) -> None:
+    cell = f'<table:table-cell office:value-type="{kind}" {value}><text:p>{shown}</text:p></table:table-cell>'
+    assert passages(read(ods(f"<table:table-row>{cell}</table:table-row>"))) == [f"# Data\n\n{text}"]
+
+
 # --- tables in documents -----------------------------------------------------------------------------------
 
 
@@ -337,6 +408,8 @@ def test_a_table_of_long_cells_names_the_column_of_each() -> None:
 # --- binary workbooks --------------------------------------------------------------------------------------
 
 SHIFTS = Path(__file__).parent / "files" / "xlwt_shifts.xls"
+SMALL = Path(__file__).parent / "files" / "libreoffice_small.xls"
+"""Its workbook is smaller than a sector allows, so that it lies among other small streams."""
 
 
 def test_a_binary_workbook_is_read_as_it_is_shown() -> None:
@@ -345,8 +418,16 @@ def test_a_binary_workbook_is_read_as_it_is_shown() -> None:
     )
 
 
-def test_no_damage_to_a_binary_workbook_is_more_than_an_error() -> None:
-    data = SHIFTS.read_bytes()
+def test_a_small_binary_workbook_is_read_as_it_is_shown_with_its_errors() -> None:
+    assert passages(read(SMALL.read_bytes())) == [
+        "# Rates\n\nPart: Bolt\nShare: 12.5 %\nCode: 00042\nRatio: #DIV/0!\nLeft: #N/A",
+        "Part: Nut\nShare: 0.0 %\nCode: 00043\nRatio: 2\nLeft: 5",
+    ]
+
+
+@pytest.mark.parametrize("file", [SHIFTS, SMALL])
+def test_no_damage_to_a_binary_workbook_is_more_than_an_error(file: Path) -> None:
+    data = file.read_bytes()
     chance = Random(5)  # noqa: S311 # the same damage each time
     for _ in range(300):
         harmed = bytearray(data)

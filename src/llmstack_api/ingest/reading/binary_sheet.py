@@ -64,7 +64,9 @@ def _lines(sheet: CalamineSheet, shown: Shown) -> Iterator[Line]:
         cells = {
             column: text
             for column, value in enumerate(values, first_column)
-            if value != "" and (text := shown.get((number, column)) or _text(value))  # zero is a value
+            if (
+                text := shown.get((number, column)) or (_text(value) if value != "" else "")
+            )  # zero is a value
         }
         if not cells:
             continue

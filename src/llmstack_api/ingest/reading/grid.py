@@ -33,6 +33,8 @@ class Line:
     """Whether a cell of it spans several columns, but not all of them."""
     lone: bool = False
     """Whether it is one merged cell: a title or a note, and no value of one column."""
+    apart: bool = False
+    """Whether empty rows stand before it."""
     notes: dict[int, str] = field(default_factory=dict[int, str])
     """Column -> comment."""
 

@@ -19,6 +19,8 @@ MAX_HEADER = 500
 
 _LONGEST_NUMBER = 40
 _LONGEST_NAME = 80
+_LONGEST_QUESTION = 2_000
+_DIGITS_OF_DATE = 8
 _SHORT_NAME = 40
 _MOST = 0.7
 _PAIR = 2
@@ -84,7 +86,9 @@ def joined(cells: dict[int, str]) -> str:
     pieces: list[str] = []
     before: int | None = None
     for column, text in cells.items():
-        if before is not None:
+        if before is not None and pieces[-1].endswith(":"):
+            pieces.append(" ")
+        elif before is not None:
             pieces.append(
                 " | " if column - before == 1 or column - before > _FEW else " | " * (column - before)
             )
@@ -117,14 +121,36 @@ def find_header(lines: Sequence[Line]) -> Header | None:
     if all(line.marked for line in lines if len(line.cells) > 1):
         lines = [replace(line, marked=False) for line in lines]
     first = next((number for number, line in enumerate(lines) if _is_wide(line, widest)), None)
-    if first is None:
+    if first is None or _is_filled_in(lines[first]):
         return None
     last = _last_row(lines, first)
-    while first > 0 and last - first < MAX_HEADER_ROWS - 1 and _groups(lines[first - 1], lines[first]):
+    while first > 0 and last - first < MAX_HEADER_ROWS - 1 and _groups(lines, first - 1):
         first -= 1
     names = _names(lines[first : last + 1])
     certain = _judge(lines[first], lines[last], names, lines[last + 1 :])
+    if certain and last - first < MAX_HEADER_ROWS - 1 and _names_the_rest(names, lines[last + 1 :]):
+        last += 1
+        names = dict(sorted((names | _names([lines[last]])).items()))
     return None if certain is None else Header(first, last, names, certain)
+
+
+def _is_filled_in(line: Line) -> bool:
+    """Whether it is a line of a form: labels that end with a colon, and what was filled in."""
+    labels = sum(text.endswith((":", "\uff1a")) for text in line.cells.values())
+    return 0 < labels < len(line.cells)
+
+
+def _names_the_rest(names: dict[int, str], below: Sequence[Line]) -> bool:
+    """Whether the row below the names has names too, all of them for columns that have none so far."""
+    return (
+        len(below) > 1
+        and not below[0].apart
+        and not below[0].lone
+        and all(
+            column not in names and kind_of(text) is Kind.TEXT and len(text) <= _LONGEST_NAME
+            for column, text in below[0].cells.items()
+        )
+    )
 
 
 def _is_wide(line: Line, widest: int) -> bool:
@@ -140,12 +166,33 @@ def _last_row(lines: Sequence[Line], first: int) -> int:
     while last - first < MAX_HEADER_ROWS - 1 and last + 2 < len(lines):
         line, below = lines[last], lines[last + 1]
         marked = below.marked and line.marked and len(below.cells) > 1
-        if not marked and not (line.grouped or _has_gaps(line, below)):
-            break
-        if not marked and not _names_more(line, below, lines[last + 2 :]):
+        if not marked and (below.apart or not _goes_on(line, below, lines[last + 2 :])):
             break
         last += 1
     return last
+
+
+def _goes_on(line: Line, below: Line, body: Sequence[Line]) -> bool:
+    """Whether the row below a row of names goes on with names."""
+    if line.grouped or _has_gaps(line, below):
+        return _names_more(line, below, body)
+    kinds = column_kinds(body)
+    if any(kind_of(text) is not Kind.TEXT or len(text) > _SHORT_NAME for text in below.cells.values()):
+        return False
+    if _has_equal_neighbours(line):
+        return any(kinds.get(column, Kind.TEXT) is not Kind.TEXT for column in below.cells)
+    # Units of numbers, which leave the columns of text empty.
+    return 0 not in below.cells and all(
+        kinds.get(column) is Kind.NUMBER and column in line.cells for column in below.cells
+    )
+
+
+def _has_equal_neighbours(line: Line) -> bool:
+    """Whether a name stands in each column of its group, as where merged cells are written as text."""
+    return any(
+        after - before == 1 and line.cells[before] == line.cells[after]
+        for before, after in pairwise(line.cells)
+    )
 
 
 def _has_gaps(line: Line, below: Line) -> bool:
@@ -173,10 +220,24 @@ def _names_more(line: Line, below: Line, body: Sequence[Line]) -> bool:
     return any(count > 1 for count in counts.values())
 
 
-def _groups(line: Line, below: Line) -> bool:
-    """Whether the row above a row of names has names of groups, and is no title or note."""
-    texts = [text for text in line.cells.values() if len(text) <= _LONGEST_NAME]
-    return 1 < len(texts) == len(line.cells) <= len(below.cells) and _has_gaps(line, below)
+def _groups(lines: Sequence[Line], number: int) -> bool:
+    """Whether the row above a row of names has names of groups, and is no title, note or line of a form."""
+    line, below = lines[number], lines[number + 1]
+    if below.apart or any(
+        len(text) > _LONGEST_NAME
+        or (":" in text and kind_of(text) is not Kind.TIME)
+        or sum(map(str.isdecimal, text)) > _DIGITS_OF_DATE
+        for text in line.cells.values()
+    ):
+        return False
+    if (
+        number
+        and not line.apart
+        and len(line.cells) == _PAIR
+        and lines[number - 1].cells.keys() == line.cells.keys()
+    ):
+        return False
+    return 1 < len(line.cells) <= len(below.cells) and _has_gaps(line, below)
 
 
 def _names(rows: Sequence[Line]) -> dict[int, str]:
@@ -197,7 +258,8 @@ def _names(rows: Sequence[Line]) -> dict[int, str]:
 
 def clip_name(text: str) -> str:
     """Put a name on one line, and leave out what is too long for one."""
-    return " ".join(text.split())[:MAX_NAME].rstrip()
+    name = " ".join(text.split())
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
 
 
 # --- whether it is one -------------------------------------------------------------------------------------
@@ -208,9 +270,12 @@ def _judge(first: Line, last: Line, names: dict[int, str], below: Sequence[Line]
     if first.marked or last.marked:
         return True if below else None
     body = [line for line in below if (len(line.cells) > 1 or len(names) == 1) and line.cells != last.cells]
-    if not body or any(len(text) > MAX_NAME for text in last.cells.values()):
+    longest = max(map(len, last.cells.values()))
+    if not body or longest > _LONGEST_QUESTION:
         return None
     verdict = _by_kinds(last, column_kinds(body), body)
+    if longest > MAX_NAME and not verdict:
+        return None
     if verdict and len(names) == _PAIR and _may_be_a_fact(last):
         verdict = None
     if verdict is None:
@@ -259,7 +324,8 @@ def _by_kinds(line: Line, kinds: dict[int, Kind], body: Sequence[Line]) -> bool 
         elif own is Kind.TEXT or (own is Kind.DATE and usual is Kind.NUMBER):
             unlike += usual is not Kind.TEXT
     if numbers:
-        if _is_series([line.cells[column] for column in numbers]) and not _series_below(numbers, body):
+        texts = [line.cells[column] for column in numbers]
+        if _is_series(texts) and not _series_below(numbers, body, of_years=_are_years(texts)):
             unlike += 1
         else:
             alike += 1
@@ -272,16 +338,23 @@ def _is_series(texts: Sequence[str]) -> bool:
         return False
     numbers = [int(text) for text in texts]
     steps = {after - before for before, after in pairwise(numbers)}
-    years = all(_YEARS[0] <= number <= _YEARS[1] for number in numbers)
-    if years and (all(step >= 0 for step in steps) or all(step <= 0 for step in steps)) and steps != {0}:
+    if (
+        _are_years(texts)
+        and (all(step >= 0 for step in steps) or all(step <= 0 for step in steps))
+        and steps != {0}
+    ):
         return True
     return len(numbers) >= _FEW and len(steps) == 1 and steps != {0}
 
 
-def _series_below(columns: Sequence[int], body: Sequence[Line]) -> bool:
-    """Whether most rows of values hold such a series too."""
+def _are_years(texts: Sequence[str]) -> bool:
+    return all(_WHOLE.fullmatch(text) and _YEARS[0] <= int(text) <= _YEARS[1] for text in texts)
+
+
+def _series_below(columns: Sequence[int], body: Sequence[Line], *, of_years: bool) -> bool:
+    """Whether most rows of values hold such a series too; one of years is like one of years only."""
     rows = [[line.cells.get(column, "") for column in columns] for line in body]
-    return sum(_is_series(row) for row in rows) * 2 > len(rows)
+    return sum(_is_series(row) and (not of_years or _are_years(row)) for row in rows) * 2 > len(rows)
 
 
 def _by_words(line: Line, body: Sequence[Line]) -> bool | None:

@@ -81,7 +81,19 @@ def _unwrap(page: _Page, heading: Node) -> None:
 
 
 def _is_control(node: Node) -> bool:
-    return node.tag == "button" or node.get("role") in _CONTROL_ROLES
+    return node.tag == "button" or node.get("role") in _CONTROL_ROLES or _is_switch(node)
+
+
+def _is_switch(node: Node) -> bool:
+    """Whether it is the label of a box before it, which style sheets use to unfold what follows."""
+    box = node.getprevious() if node.tag == "label" else None
+    return (
+        box is not None
+        and box.tag == "input"
+        and box.get("type") in ("checkbox", "radio")
+        and node.get("for") is not None
+        and box.get("id") == node.get("for")
+    )
 
 
 def _opens_answer(page: _Page, node: Node) -> bool:
@@ -90,7 +102,9 @@ def _opens_answer(page: _Page, node: Node) -> bool:
     if not 0 < len(question) <= _LONGEST_QUESTION:
         return False
     if node.get("aria-expanded") is None and not (
-        _ACCORDION.search((node.get("class") or "")[:_LOOKED_AT]) or question.endswith(_QUESTION_MARKS)
+        _is_switch(node)
+        or _ACCORDION.search((node.get("class") or "")[:_LOOKED_AT])
+        or question.endswith(_QUESTION_MARKS)
     ):
         return False
     name = node.get("aria-controls") or (node.get("data-bs-target") or "").removeprefix("#")

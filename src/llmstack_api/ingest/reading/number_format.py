@@ -34,6 +34,7 @@ _TOKEN = re.compile(
 _ELAPSED = re.compile(r"h+|m+|s+", re.IGNORECASE)
 _CURRENCY = re.compile(r"\$([^-]*)(?:-.*)?", re.DOTALL)
 _CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)")
+_GROUPED = re.compile(r"#+([ \u00a0\u202f'\u2019])(?:[#0?]{3}\1)*[#0?]{3}")
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "<": lambda value, bound: value < bound,
     ">": lambda value, bound: value > bound,
@@ -205,20 +206,32 @@ def _number(section: _Section, value: float) -> str:
     needed = max((number for number, kind in enumerate(decimals, 1) if kind == "0"), default=0)
     rest = rest[:needed] + rest[needed:].rstrip("0")
     zeros = next((len(whole) - number for number, index in enumerate(whole) if tokens[index][1] == "0"), 0)
-    digits = ("" if digits == "0" and not zeros and rest.strip("0") else digits).zfill(zeros)
+    blank = not rest and all(tokens[index][1] == "?" for index in places)
+    digits = ("" if digits == "0" and not zeros and (blank or rest.strip("0")) else digits).zfill(zeros)
+    marks = _thousands_marks(tokens, whole)
     shown = _spread(whole, digits) if whole else {point: digits if digits != "0" else ""}
     pieces: list[str] = []
     for index, (kind, text) in enumerate(tokens):
         if index == point and rest:
             pieces.append(f"{shown.get(point, '')}.{rest}")
         elif kind == "text":
-            pieces.append(text)
+            pieces.append("" if index in marks else text)
         elif text in ("%", "‰"):
             pieces.append(text if pieces and pieces[-1].endswith(" ") else f" {text}")
         else:
             pieces.append(shown.get(index, ""))
     text = "".join(pieces)
     return f"-{text}" if value < 0 and any(digit in text for digit in "123456789") else text
+
+
+def _thousands_marks(tokens: list[tuple[str, str]], whole: list[int]) -> set[int]:
+    """Return the places of blanks and apostrophes between thousands, which some formats write out."""
+    if len(whole) < 4 or len(whole) == whole[-1] - whole[0] + 1:  # noqa: PLR2004 # a thousand has four digits
+        return set()
+    within = range(whole[0], whole[-1] + 1)
+    if not _GROUPED.fullmatch("".join(tokens[index][1] for index in within)):
+        return set()
+    return {index for index in within if tokens[index][0] == "text"}
 
 
 def _spread(places: list[int], digits: str) -> dict[int, str]:

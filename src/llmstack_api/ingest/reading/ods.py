@@ -18,6 +18,7 @@ _ROW_PARENTS = {"table-header-rows", "table-row-group", "table-rows"}
 _RUN = re.compile(r"\d(?:[\d.,'\u00a0\u202f\u2009\u2019 ]*\d)?")
 _SHORT_HOUR = re.compile(r"(-?)(\d:\d\d(?::\d\d(?:[.,]\d+)?)?)")
 _DURATION = re.compile(r"(-?)P(?:(\d{1,6})D)?T?(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,8})(?:[.,]\d*)?S)?")
+_ONLY_MINUTES = re.compile(r"(?<![\d:])\d{1,2}:\d\d(?![\d:])")
 _PERCENT = re.compile(r"(?<=\d)%")
 _FORMULA = re.compile(r"^\w{1,8}:(?==)")
 _MOST_DECIMALS = 15
@@ -166,6 +167,9 @@ def _number(stored: str, shown: str, *, is_percent: bool) -> str:
 def _plain(run: str, value: float) -> str | None:
     """Write digits with marks between them as a plain number, if they are this one."""
     digits = "".join(letter for letter in run if letter.isdigit())
+    if not digits.strip("0"):
+        whole, mark, rest = run.replace(",", ".").rpartition(".")
+        return f"{whole}.{rest}" if mark and whole.isdecimal() else None
     for decimals in range(min(len(digits), _MOST_DECIMALS + 1)):
         if decimals and run[-decimals - 1] not in ".,":
             continue
@@ -177,9 +181,11 @@ def _plain(run: str, value: float) -> str | None:
 def _date(stored: str, shown: str) -> str:
     date, _, time = stored.partition("T")
     time = time.partition(".")[0].removesuffix("Z")
-    if not date:
+    if not date or shown == date.partition("-")[0]:
         return shown
-    return date if not time or time == "00:00:00" or (shown and ":" not in shown) else f"{date} {time}"
+    if _ONLY_MINUTES.search(shown):
+        time = time[: len("00:00")]
+    return date if not time or not time.strip("0:") or (shown and ":" not in shown) else f"{date} {time}"
 
 
 def _time(stored: str, shown: str) -> str:

@@ -144,8 +144,7 @@ def _until_gap(first: Line, source: Iterator[Line]) -> Iterator[Line]:
 
 def _write_table(draft: Draft, writer: RowWriter, lines: Iterator[Line], *, before: _Table) -> _Table:
     sample = list(islice(lines, LOOKED_AT))
-    title_at = _last_group(sample)
-    head = [line for line in sample if _has_text(line)]
+    head = _with_text(sample)
     rest = filter(_has_text, lines)
     header = find_header(head)
     if not (header and header.certain) and before.goes_on_in(head):
@@ -154,11 +153,14 @@ def _write_table(draft: Draft, writer: RowWriter, lines: Iterator[Line], *, befo
     start = header.first if header else _first_row(head)
     for line in head[:start]:
         writer.passage(_plain(line))
-    table = _Table(header, title=_title(head[title_at:start]) if title_at < start else None)
+    table = _Table(header, title=_title(head[:start]))
     if header is None or not header.certain:
         _write_joined(draft, writer, chain(head[start:], rest), table)
         return table
     names, body = head[start : header.last + 1], head[header.last + 1 :]
+    if any(name.endswith("…") for name in header.names.values()):
+        for line in names:
+            writer.passage(joined(line.cells))
     table = _Table(header, column_kinds(body), table.title)
     for line in names:
         for column, note in line.notes.items():
@@ -168,21 +170,16 @@ def _write_table(draft: Draft, writer: RowWriter, lines: Iterator[Line], *, befo
     return table
 
 
-def _last_group(lines: list[Line]) -> int:
-    """Return the number, among lines with text, of the first line after the last gap before a row."""
-    count = start = 0
-    gap = False
+def _with_text(lines: list[Line]) -> list[Line]:
+    """Return the lines that have text, and let each know whether empty ones stand before it."""
+    found: list[Line] = []
+    apart = False
     for line in lines:
-        if not _has_text(line):
-            gap = True
-            continue
-        if len(line.cells) > 1:
-            return start
-        if gap:
-            start = count
-        gap = False
-        count += 1
-    return start
+        if _has_text(line):
+            line.apart = apart
+            found.append(line)
+        apart = not _has_text(line)
+    return found
 
 
 def _first_row(lines: list[Line]) -> int:
@@ -191,8 +188,16 @@ def _first_row(lines: list[Line]) -> int:
 
 
 def _title(lines: list[Line]) -> str | None:
-    text = " ".join(next(iter(lines[0].cells.values()), "").split()) if lines else ""
-    return text if 0 < len(text) <= MAX_TABLE_TITLE else None
+    """Return the first of the lines that stand together above a table, if it may be a title."""
+    if not lines:
+        return None
+    number = len(lines) - 1
+    while number and not lines[number].apart:
+        number -= 1
+    columns = list(lines[number].cells)
+    text = " ".join(next(iter(lines[number].cells.values()), "").split())
+    alone = len(columns) < 2 or columns[1] - columns[0] > 1  # noqa: PLR2004 # a date far right is no value of it
+    return text if 0 < len(text) <= MAX_TABLE_TITLE and alone and not text.endswith(":") else None
 
 
 def _write_named(writer: RowWriter, lines: Iterable[Line], table: _Table) -> None:

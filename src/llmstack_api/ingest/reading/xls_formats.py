@@ -1,4 +1,4 @@
-"""Number formats of XLS workbooks: the numbers of cells that are shown otherwise than they are stored."""
+"""Number formats of XLS workbooks: the cells that are shown otherwise than they are stored, and errors."""
 
 from collections.abc import Iterator
 from struct import Struct, unpack_from
@@ -14,12 +14,15 @@ _ENTRY = 128
 _STREAM = 2
 _NAME = "Workbook".encode("utf-16-le")
 _SMALL_STREAM = 4096
+_SMALL_SECTOR = 64
 _RECORD = Struct("<HH")
 _CELL = Struct("<HHH")
 _FORMAT, _STYLE, _SHEET, _COUNTS_FROM, _BEGIN, _END_OF_SHEET = 0x041E, 0x00E0, 0x0085, 0x0022, 0x0809, 0x000A
-_NUMBER, _RK, _MANY_RK, _FORMULA = 0x0203, 0x027E, 0x00BD, 0x0006
+_NUMBER, _RK, _MANY_RK, _FORMULA, _ERROR = 0x0203, 0x027E, 0x00BD, 0x0006, 0x0205
 _BIFF8 = 0x0600
 _BINARY_SHOWN = 0xFFFF
+_ERROR_SHOWN = 2
+_ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
 
 
 def shown_numbers(data: bytes) -> list[Shown]:
@@ -49,11 +52,24 @@ def shown_numbers(data: bytes) -> list[Shown]:
 def _shown(stream: bytes, place: int, styles: list[Show | None]) -> Shown:
     found: Shown = {}
     for kind, start, size in _records(stream, place):
+        if error := _error(stream, kind, start, size):
+            row, column, _ = _CELL.unpack_from(stream, start)
+            found[row, column] = error
         for row, column, style, value in _numbers(stream, kind, start, size):
             show = styles[style] if style < len(styles) else None
             if show is not None:
                 found[row, column] = show(value)
     return found
+
+
+def _error(stream: bytes, kind: int, start: int, size: int) -> str | None:
+    """Return the error that a cell shows, typed in or calculated."""
+    content = stream[start + _CELL.size : start + size]
+    if kind == _ERROR and content[1:2] == b"\1":
+        return _ERRORS.get(content[0])
+    if kind == _FORMULA and content[:1] == bytes([_ERROR_SHOWN]) and content[6:8] == b"\xff\xff":
+        return _ERRORS.get(content[2])
+    return None
 
 
 def _numbers(stream: bytes, kind: int, start: int, size: int) -> Iterator[tuple[int, int, int, float]]:
@@ -102,7 +118,7 @@ def _string(stream: bytes, start: int, end: int) -> str:
 
 
 def _workbook(data: bytes) -> bytes:
-    """Take the stream of the workbook out of its container; empty if it is none of a usual size."""
+    """Take the stream of the workbook out of its container; empty if there is none."""
     if len(data) < _SECTOR_OF_HEADER:
         return b""
     shift, first, more, more_count = (
@@ -118,8 +134,18 @@ def _workbook(data: bytes) -> bytes:
     for place in range(0, len(directory) - _ENTRY + 1, _ENTRY):
         if directory[place : place + len(_NAME) + 2] == _NAME + b"\0\0" and directory[place + 66] == _STREAM:
             start, length = unpack_from("<II", directory, place + 116)
-            return _chain(data, size, table, start)[:length] if length >= _SMALL_STREAM else b""
+            if length >= _SMALL_STREAM:
+                return _chain(data, size, table, start)[:length]
+            return _small_stream(data, size, table, directory, start)[:length]
     return b""
+
+
+def _small_stream(data: bytes, size: int, table: list[int], directory: bytes, start: int) -> bytes:
+    """Read a stream of small sectors, which share the stream of the directory's first entry."""
+    shared = _chain(data, size, table, unpack_from("<I", directory, 116)[0])
+    followers = _chain(data, size, table, unpack_from("<I", data, 60)[0])
+    small_table = [*unpack_from(f"<{len(followers) // 4}I", followers)]
+    return _chain(bytes(_SMALL_SECTOR) + shared, _SMALL_SECTOR, small_table, start)
 
 
 def _table(data: bytes, size: int, sectors: list[int], more: int, count: int) -> list[int]:

@@ -25,6 +25,7 @@ from llmstack_api.ingest.reading.xml_tree import local, parse
 
 _SHEETS = {"worksheet", "xlMacrosheet", "xlIntlMacrosheet"}
 _MOST_DIGITS = 15
+_TRUE = ("1", "true", "on")
 _TRUTH = {"1": "TRUE", "0": "FALSE", "true": "TRUE", "false": "FALSE"}
 
 
@@ -41,6 +42,8 @@ class _Book:
     package: Package
     styles: Styles
     strings: list[str]
+    stale: bool
+    """Whether all formulas are still to be calculated; what wrote the file put a zero for each."""
     columns: _Columns = field(default_factory=_Columns)
 
 
@@ -51,14 +54,13 @@ def read(file: File) -> Document:
     parts = ooxml.relationships(package, main)
     workbook = parse(package.read(main))
     by_kind = {kind: path for kind, path in parts.values() if path in package.names}
-    since_1904 = any(
-        local(node) == "workbookPr" and node.get("date1904") in ("1", "true", "on") for node in workbook
-    )
+    since_1904 = any(local(node) == "workbookPr" and node.get("date1904") in _TRUE for node in workbook)
     styles = Styles(
         parse(package.read(by_kind["styles"])) if "styles" in by_kind else None, since_1904=since_1904
     )
     strings = shared_strings(package.read(by_kind["sharedStrings"])) if "sharedStrings" in by_kind else []
-    book = _Book(package, styles, strings)
+    stale = any(local(node) == "calcPr" and node.get("fullCalcOnLoad") in _TRUE for node in workbook)
+    book = _Book(package, styles, strings, stale)
     draft = Draft()
     sheets = [node for node in workbook.iter() if local(node) == "sheet"]
     for number, node in enumerate(sheets, 1):
@@ -138,7 +140,7 @@ def _text(book: _Book, cell: RawCell) -> str:
     _, style, kind, formula, value, text = cell
     if text:
         return book.styles.text(style, clean(unescaped(text)).strip())
-    if not value:
+    if not value or (value == "0" and book.stale and formula and kind in ("", "n")):
         return f"={formula.strip()}" if formula.strip() and kind != "str" else ""
     if kind in ("", "n"):
         show = book.styles.show(style)
