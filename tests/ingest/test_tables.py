@@ -37,6 +37,9 @@ def contents(document: Document, *, size: int = 1200) -> list[str]:
     [
         ("Item,2025-01-01,2025-02-01\nGas,10,12", "Item: Gas\n2025-01-01: 10\n2025-02-01: 12"),
         (",2021,2022,2023\nGas,100,110,120\nOil,60,70,80", "column 1: Gas\n2021: 100\n2022: 110\n2023: 120"),
+        ("Name,2025-03-03,2025-03-04\nA,F,S\nB,S,F", "Name: A\n2025-03-03: F\n2025-03-04: S"),
+        ("Room,08:00,09:00\nR1,Art,PE\nR2,PE,Art", "Room: R1\n08:00: Art\n09:00: PE"),
+        ("Name,1,2,3\nA,F,S,S\nB,S,F,S", "Name: A\n1: F\n2: S\n3: S"),
         ("Part,Weight,Length\n,kg,mm\nA1,1.5,30\nA2,2,40", "Part: A1\nWeight kg: 1.5\nLength mm: 30"),
         ("Item,2023,2024,2025\nGas,10,12,9\nOil,1,2,3", "Item: Gas\n2023: 10\n2024: 12\n2025: 9"),
         ("Depot,1,2,3,4\nBern,88,20,31,7", "Depot: Bern\n1: 88\n2: 20\n3: 31\n4: 7"),
@@ -365,6 +368,11 @@ def test_every_chunk_of_a_long_table_begins_with_its_names_and_holds_whole_rows(
             assert place.table == (None if name == "a.md" or own == "After." else "Gearbox")
             assert all(line.count("|") in (0, 2, 4) for line in own.split("\n") if "---" not in line)
         assert sum(place.content(document.text).count("Bearing") for place in chunks) == len(lines)
+
+
+def test_names_with_an_empty_corner_stand_once_in_the_chunk_that_they_begin() -> None:
+    page = "<table><tr><th></th><th>Mon</th><th>Tue</th></tr><tr><th>8-9</th><td>Art</td><td>PE</td></tr></table>"
+    assert contents(read(page, "t.html")) == ["| Mon | Tue\n8-9 | Art | PE"]
 
 
 def test_merged_cells_of_documents_have_their_text_in_each_cell() -> None:

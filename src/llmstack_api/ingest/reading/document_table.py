@@ -32,9 +32,11 @@ def write_table(
         _write_records(draft, rows, header, caption=caption, title=name)
         return
     before = draft.length
-    draft.block("\n".join([*([caption] if caption else []), *map(_row, rows)]))
+    text = "\n".join([*([caption] if caption else []), *map(_row, rows)])
+    draft.block(text)
     if draft.length > before:
-        start = before + 2 if before else 0
+        # No chunk begins with the blank of an empty first cell.
+        start = (before + 2 if before else 0) + len(text) - len(text.lstrip(" "))
         draft.mark_table(start, header=header.line if header else None, title=name)
 
 

@@ -313,6 +313,7 @@ def _by_kinds(line: Line, kinds: dict[int, Kind], body: Sequence[Line]) -> bool 
     """Compare a row with the columns below: unlike them it is a header, like them (False) none."""
     unlike = alike = 0
     numbers: list[int] = []
+    over_texts: list[str] = []
     for column, text in line.cells.items():
         own, usual = kind_of(text), kinds.get(column)
         if usual is None or own is Kind.MISSING:
@@ -321,8 +322,12 @@ def _by_kinds(line: Line, kinds: dict[int, Kind], body: Sequence[Line]) -> bool 
             numbers.append(column)
         elif own is not Kind.TEXT and own is usual:
             alike += 1
+        elif own in (Kind.NUMBER, Kind.DATE, Kind.TIME) and usual is Kind.TEXT:
+            over_texts.append(text)
         elif own is Kind.TEXT or (own is Kind.DATE and usual is Kind.NUMBER):
             unlike += usual is not Kind.TEXT
+    if _is_series(over_texts) or {kind_of(text) for text in over_texts[:_FEW]} in ({Kind.DATE}, {Kind.TIME}):
+        unlike += len(over_texts) > 1
     if numbers:
         texts = [line.cells[column] for column in numbers]
         if _is_series(texts) and not _series_below(numbers, body, of_years=_are_years(texts)):
