@@ -98,6 +98,7 @@ def xlsx(
     book: str = "",
     styles: str = "",
     strings: str = "",
+    links: dict[str, str] | None = None,
     **parts: str,
 ) -> bytes:
     """A workbook of one sheet with these rows, and what stands before and after them; `parts` by kind."""
@@ -110,6 +111,9 @@ def xlsx(
         inner = "".join(
             f'<Relationship Id="{number}" Type="{office}/{kind}" Target="{target}"/>'
             for number, (kind, target) in enumerate(targets.items())
+        ) + "".join(
+            f'<Relationship Id="{name}" Type="{office}/hyperlink" Target="{target}" TargetMode="External"/>'
+            for name, target in (links or {}).items()
         )
         return f'<Relationships xmlns="{package}">{inner}</Relationships>'
 

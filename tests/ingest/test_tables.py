@@ -40,6 +40,8 @@ def contents(document: Document, *, size: int = 1200) -> list[str]:
         ("Name,2025-03-03,2025-03-04\nA,F,S\nB,S,F", "Name: A\n2025-03-03: F\n2025-03-04: S"),
         ("Room,08:00,09:00\nR1,Art,PE\nR2,PE,Art", "Room: R1\n08:00: Art\n09:00: PE"),
         ("Name,1,2,3\nA,F,S,S\nB,S,F,S", "Name: A\n1: F\n2: S\n3: S"),
+        ("Name:,Age:\nRosa,40\nBen,50", "Name: Rosa\nAge: 40"),
+        ("SEP=;\nName;Age\nRosa;40\nBen;50", "Name: Rosa\nAge: 40"),
         ("Part,Weight,Length\n,kg,mm\nA1,1.5,30\nA2,2,40", "Part: A1\nWeight kg: 1.5\nLength mm: 30"),
         ("Item,2023,2024,2025\nGas,10,12,9\nOil,1,2,3", "Item: Gas\n2023: 10\n2024: 12\n2025: 9"),
         ("Depot,1,2,3,4\nBern,88,20,31,7", "Depot: Bern\n1: 88\n2: 20\n3: 31\n4: 7"),
@@ -98,6 +100,11 @@ def test_names_of_groups_may_be_written_in_each_column_and_names_of_rows_below_t
         "Region: North\nItem: Gas\n2024 Plan: 1\n2024 Actual: 2\n2025 Plan: 3\n2025 Actual: 4",
         "Region: South\nItem: Gas\n2024 Plan: 5\n2024 Actual: 6\n2025 Plan: 7\n2025 Actual: 8",
     ]
+
+
+def test_a_row_under_equal_names_is_no_part_of_them() -> None:
+    table = "Name,Phone,Phone\nRosa,private,none\nBen,111,222\nCleo,333,444\nDora,555,666"
+    assert passages(read(table, "t.csv"))[0] == "Name: Rosa\nPhone: private\nPhone: none"
 
 
 def test_lines_of_a_form_are_no_names() -> None:
@@ -210,6 +217,24 @@ def test_comments_are_read_where_their_cells_are() -> None:
     text = read(xlsx(rows, comments=notes, threadedComment=threads)).text
     assert "Item: Valve [Comment: Why? / Because.]\nStock: 3 [Comment: Reorder early]" in text
     assert "Item: [Comment: Lonely]" in text
+
+
+def test_the_address_of_a_linked_cell_follows_its_text() -> None:
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    linked = "".join(
+        f'<hyperlink ref="{cell}" r:id="{name}"/>'
+        for cell, name in (("B2", "k1"), ("B3", "k2"), ("C9", "k1"), ("A2", "k9"))
+    )
+    rows = sheet_rows(["Pages", "Manual"], [1, "PDF"], [2, "example.org/m2"])
+    book = xlsx(
+        rows,
+        after=f'<hyperlinks xmlns:r="{office}">{linked}</hyperlinks>',
+        links={"k1": "https://example.org/m1?a=1&amp;b=2", "k2": "https://example.org/m2"},
+    )
+    assert passages(read(book)) == [
+        "# Data\n\nPages: 1\nManual: PDF (https://example.org/m1?a=1&b=2)",
+        "Pages: 2\nManual: example.org/m2",
+    ]
 
 
 def test_a_formula_that_was_never_calculated_shows_itself() -> None:

@@ -180,7 +180,10 @@ def _goes_on(line: Line, below: Line, body: Sequence[Line]) -> bool:
     if any(kind_of(text) is not Kind.TEXT or len(text) > _SHORT_NAME for text in below.cells.values()):
         return False
     if _has_equal_neighbours(line):
-        return any(kinds.get(column, Kind.TEXT) is not Kind.TEXT for column in below.cells)
+        over_texts = {column for column in below.cells if kinds.get(column, Kind.TEXT) is Kind.TEXT}
+        return len(over_texts) < len(below.cells) and all(
+            line.cells.get(column, below.cells[column]) == below.cells[column] for column in over_texts
+        )
     # Units of numbers, which leave the columns of text empty.
     return 0 not in below.cells and all(
         kinds.get(column) is Kind.NUMBER and column in line.cells for column in below.cells
@@ -259,6 +262,7 @@ def _names(rows: Sequence[Line]) -> dict[int, str]:
 def clip_name(text: str) -> str:
     """Put a name on one line, and leave out what is too long for one."""
     name = " ".join(text.split())
+    name = name.rstrip(" :\uff1a") or name
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
 
 

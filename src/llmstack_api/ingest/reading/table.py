@@ -17,7 +17,7 @@ from llmstack_api.ingest.reading.rows import write_rows
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_LINES = 50
 _SAMPLE = 65_536
-_NAMED_DELIMITER = re.compile(r"\s*sep=(.)\s*\n")
+_NAMED_DELIMITER = re.compile(r"\s*sep=(.)\s*\n", re.IGNORECASE)
 
 
 def read(file: File) -> Document:

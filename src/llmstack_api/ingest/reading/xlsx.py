@@ -10,6 +10,7 @@ from llmstack_api.ingest.reading.archive import Package
 from llmstack_api.ingest.reading.draft import Draft, clean
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.grid import MAX_COLUMNS, Grid, Line
+from llmstack_api.ingest.reading.links import with_target
 from llmstack_api.ingest.reading.number_format import Show, general
 from llmstack_api.ingest.reading.rows import write_rows
 from llmstack_api.ingest.reading.xlsx_parts import (
@@ -83,6 +84,9 @@ def _lines(book: _Book, path: str) -> Iterator[Line]:
         number = _row_number(written, before)
         yield from _lone_notes(notes, before, number)
         cells, bold = _cells(book, raw)
+        for column, target in frame.links.get(number, {}).items():
+            if column in cells:
+                cells[column] += with_target(cells[column], target)
         spans = frame.spans.get(number, {})
         line = grid.place(number, cells, spans) if spans or cells else Line(cells)
         line.notes = notes.pop(number, None) or line.notes

@@ -15,6 +15,9 @@ _RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7})
 _TAIL_REFS = re.compile(
     rb"""<(?:[\w.-]+:)?(mergeCell|autoFilter)\s[^<>]{0,400}?\bref\s*=\s*["']([A-Z0-9:$]{2,30})["']"""
 )
+_LINK = re.compile(rb"""<(?:[\w.-]+:)?hyperlink\s([^<>]{1,5000})>""")
+_LINKED = re.compile(rb"""(?:^|\s)ref\s*=\s*["']([A-Z0-9:$]{2,30})["']""")
+_TARGET_ID = re.compile(rb"""(?:^|\s)[\w.-]+:id\s*=\s*["']([^"']{1,100})["']""")
 _PANE = re.compile(rb"""<(?:[\w.-]+:)?pane\s([^<>]{0,400})>""")
 _SPLIT = re.compile(rb"""\bySplit\s*=\s*["'](\d{1,3})(?:\.0*)?["']""")
 _HEAD = 65_536
@@ -95,6 +98,8 @@ class Frame:
     """Row -> column -> columns and rows that the merged cell there spans."""
     header_rows: set[int] = field(default_factory=set[int])
     """Rows of names, of tables and filters."""
+    links: dict[int, dict[int, str]] = field(default_factory=dict[int, dict[int, str]])
+    """Row -> column -> address that its cell leads to."""
     frozen: int = 0
     """Rows at the top that stay in view."""
 
@@ -105,7 +110,9 @@ def find_frame(package: Package, path: str, data: bytes) -> Frame:
     pane = _PANE.search(data, 0, _HEAD)
     split = _SPLIT.search(pane[1]) if pane and b"frozen" in pane[1] else None
     frame.frozen = int(split[1]) if split and int(split[1]) <= _MOST_FROZEN else 0
-    for found in _TAIL_REFS.finditer(data, max(data.rfind(b"sheetData"), 0)):
+    tail = max(data.rfind(b"sheetData"), 0)
+    _find_links(frame, data, tail, ooxml.link_targets(package, path))
+    for found in _TAIL_REFS.finditer(data, tail):
         place = _range(found[2].decode())
         if place is None:
             continue
@@ -121,6 +128,16 @@ def find_frame(package: Package, path: str, data: bytes) -> Frame:
             if place and table.get("headerRowCount") != "0":
                 frame.header_rows.add(place[1])
     return frame
+
+
+def _find_links(frame: Frame, data: bytes, start: int, targets: dict[str, str]) -> None:
+    """Read which cells lead out of the file; a link over several cells belongs to the first."""
+    for found in _LINK.finditer(data, start) if targets else ():
+        linked, named = _LINKED.search(found[1]), _TARGET_ID.search(found[1])
+        place = _range(linked[1].decode()) if linked else None
+        target = targets.get(named[1].decode(errors="replace")) if named else None
+        if place and target:
+            frame.links.setdefault(place[1], {})[place[0]] = target
 
 
 def _range(reference: str) -> tuple[int, int, int, int] | None:
