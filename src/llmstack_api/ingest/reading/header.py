@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import pairwise
 
+from llmstack_api.ingest.reading.cell_kind import Kind, column_kinds, kind_of
 from llmstack_api.ingest.reading.grid import Line
 from llmstack_api.ingest.reading.header_words import HEADER_WORDS
 
@@ -17,29 +17,15 @@ MAX_HEADER = 500
 """Characters of the names where they are repeated."""
 
 
-_LONGEST_NUMBER = 40
 _LONGEST_NAME = 80
 _LONGEST_QUESTION = 2_000
 _DIGITS_OF_DATE = 8
 _SHORT_NAME = 40
-_MOST = 0.7
 _PAIR = 2
 _FEW = 3
 _SEVERAL = 9
 _LONG_TEXT = 40
 _YEARS = (1500, 2200)
-_NUMBER = re.compile(
-    r"[(+\-\u2212<>~]*\s?(?:[A-Z]{3}\s|[$€£¥₹₽₩])?\s?[+\-\u2212]?\d[\d\s.,'\u2019/]*(?:[eE][+-]?\d+)?\)?-?"
-    r"\s?(?:[%‰$€£¥₹₽₩°]|[A-Z]{3})?"
-)
-_DATE = re.compile(
-    r"(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d))"
-    r"(?:[T ]\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?(?:Z|\s?[+-]\d\d:?\d\d)?)?"
-)
-_TIME = re.compile(r"-?\d{1,5}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
-_TRUTH = {"true", "false", "yes", "no", "wahr", "falsch", "ja", "nein", "vrai", "faux", "oui", "non"}
-_MISSING = {"-", "\u2013", "\u2014", "n/a", "na", "null", "none", "nan", "?", "#n/a", "#nv", "#ref!", "#div/0!",
-            "#value!", "#name?", "#num!", "#null!", "…", "..."}  # fmt: skip
 _IDENTIFIER = re.compile(
     r"[a-z][a-z0-9]*(?:[_.-][a-z0-9]+)*|[a-z]+(?:[A-Z][a-z0-9]*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"
 )
@@ -48,17 +34,6 @@ _WHOLE = re.compile(r"\d{1,9}")
 _DIGIT_RUN = re.compile(r"\d+")
 _LETTER_RUN = re.compile(r"[^\W\d_]+")
 _SENTENCE_END = (".", "!", ";", "。")
-
-
-class Kind(StrEnum):
-    """What a cell holds."""
-
-    MISSING = "missing"
-    NUMBER = "number"
-    DATE = "date"
-    TIME = "time"
-    TRUTH = "truth"
-    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +70,6 @@ def joined(cells: dict[int, str]) -> str:
         pieces.append(" ".join(text.split()) if "\n" not in text else text)
         before = column
     return "".join(pieces)
-
-
-def kind_of(text: str) -> Kind:
-    """Tell what a cell holds."""
-    lower = text.lower() if len(text) < _LONGEST_NUMBER else ""
-    if not text or lower in _MISSING:
-        return Kind.MISSING
-    if not lower:
-        return Kind.TEXT
-    if _DATE.fullmatch(text):
-        return Kind.DATE
-    if _TIME.fullmatch(text):
-        return Kind.TIME
-    if _NUMBER.fullmatch(text):
-        return Kind.NUMBER
-    return Kind.TRUTH if lower in _TRUTH else Kind.TEXT
 
 
 def find_header(lines: Sequence[Line]) -> Header | None:
@@ -295,22 +254,6 @@ def _may_be_a_fact(line: Line) -> bool:
 
 def _is_word_of_headers(text: str) -> bool:
     return any(word.lower() in HEADER_WORDS for word in _WORD.findall(text))
-
-
-def column_kinds(body: Sequence[Line]) -> dict[int, Kind]:
-    """Tell what most cells of a column hold; a column of this and that is left out."""
-    counts: dict[int, Counter[Kind]] = {}
-    for line in body:
-        for column, text in line.cells.items():
-            kind = kind_of(text)
-            if kind is not Kind.MISSING:
-                counts.setdefault(column, Counter())[kind] += 1
-    found: dict[int, Kind] = {}
-    for column, count in counts.items():
-        kind, times = count.most_common(1)[0]
-        if times >= _MOST * count.total():
-            found[column] = kind
-    return found
 
 
 def _by_kinds(line: Line, kinds: dict[int, Kind], body: Sequence[Line]) -> bool | None:

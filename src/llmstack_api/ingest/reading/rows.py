@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
+from llmstack_api.ingest.reading.cell_kind import Kind, column_kinds, kind_of
 from llmstack_api.ingest.reading.draft import Draft
 from llmstack_api.ingest.reading.grid import Line
-from llmstack_api.ingest.reading.header import Header, Kind, column_kinds, find_header, joined, kind_of
+from llmstack_api.ingest.reading.header import Header, find_header, joined
 
 LOOKED_AT = 100
 """Rows of a table that its names are looked for in."""
