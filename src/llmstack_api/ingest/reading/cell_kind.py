@@ -57,7 +57,10 @@ def column_kinds(body: Sequence[Line]) -> dict[int, Kind]:
         for column, text in line.cells.items():
             kind = kind_of(text)
             if kind is not Kind.MISSING:
-                counts.setdefault(column, Counter())[kind] += 1
+                count = counts.get(column)
+                if count is None:
+                    count = counts[column] = Counter()
+                count[kind] += 1
     found: dict[int, Kind] = {}
     for column, count in counts.items():
         kind, times = count.most_common(1)[0]

@@ -135,9 +135,9 @@ def _goes_on(line: Line, below: Line, body: Sequence[Line]) -> bool:
     """Whether the row below a row of names goes on with names."""
     if line.grouped or _has_gaps(line, below):
         return _names_more(line, below, body)
-    kinds = column_kinds(body)
     if any(kind_of(text) is not Kind.TEXT or len(text) > _SHORT_NAME for text in below.cells.values()):
         return False
+    kinds = column_kinds(body)
     if _has_equal_neighbours(line):
         over_texts = {column for column in below.cells if kinds.get(column, Kind.TEXT) is Kind.TEXT}
         return len(over_texts) < len(below.cells) and all(
