@@ -3,6 +3,7 @@
 import json
 from email.message import EmailMessage
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_broken_or_endless_json_is_corrupt(text: str) -> None:
 def test_json_is_read_the_same_however_much_of_it_is_looked_at(
     window: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    value = [
+    value: list[Any] = [
         {"id": 1, "who": {"name": "Bo", "tags": ["a", "b"], "gone": None}, "empty": [[], {}]},
         7,
         [1, 2.5, -3, True, None, "x, y", 4, 5],

@@ -18,6 +18,8 @@ _SAFE: dict[str, Any] = {
     "remove_comments": True,
     "remove_pis": True,
 }
+_NO_MEMORY = 2
+"""Code of the error that is no fault of the file's form."""
 _TOO_DEEP = re.compile("depth", re.IGNORECASE)
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 
@@ -110,7 +112,7 @@ def parse_pieces(data: bytes, name: str) -> Iterator[Node]:
             while around is not None and node.getprevious() is not None:
                 del around[0]
     except _etree.XMLSyntaxError as error:
-        raise damaged(error.lineno) from None
+        raise _refused(error) from None
 
 
 def parse_html(text: str) -> Node:
@@ -172,7 +174,11 @@ def _parse(data: bytes) -> Node:
     try:
         return cast("Node", _etree.fromstring(data, _etree.XMLParser(**_SAFE)))
     except _etree.XMLSyntaxError as error:
-        raise damaged(error.lineno) from None
+        raise _refused(error) from None
+
+
+def _refused(error: Any) -> Exception:  # noqa: ANN401 # lxml has no types
+    return MemoryError() if error.code == _NO_MEMORY else damaged(error.lineno)
 
 
 def damaged(line: int | None) -> ExtractError:
