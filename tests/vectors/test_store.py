@@ -261,15 +261,18 @@ async def test_cosine_and_bm25_are_summed_with_their_weights(store: VectorStore,
     assert (hit.id.int, hit.payload) == (2, {"datasource_id": "a"})
 
 
-async def test_what_meaning_alone_brought_has_its_exact_bm25(store: VectorStore, collection: str) -> None:
+async def test_a_sum_is_the_same_for_every_limit(store: VectorStore, collection: str) -> None:
     await store.ensure(collection, dimension=DIMENSION)
     far = [point(n, dense=[0, 0, 1, 0], terms={20: 1.0}) for n in range(10, 14)]
     await store.upsert(collection, [point(1, dense=[1, 0, 0, 0], terms={20: 0.5}), *far])
 
-    for candidates in (1, 2, 3, 50):
-        asked = query(dense=[1, 0, 0, 0], terms=[20], candidates=candidates, fusion=Fusion.SCORES, limit=1)
-        [best] = await store.query(collection, replace(asked, weights=(0.5, 0.5)))
-        assert (best.id.int, best.score) == (1, pytest.approx(0.75, abs=1e-3)), candidates
+    for limit in (1, 2, 3, 5):
+        asked = query(dense=[1, 0, 0, 0], terms=[20], candidates=5, fusion=Fusion.SCORES, limit=limit)
+        best, *others = await store.query(collection, replace(asked, weights=(0.5, 0.5)))
+        assert (best.id.int, best.score) == (1, pytest.approx(0.75, abs=1e-3)), limit
+        assert [(hit.id.int, hit.score) for hit in others] == [
+            (n, pytest.approx(0.5, abs=1e-3)) for n in range(10, 14)
+        ][: limit - 1]
 
 
 async def test_a_sum_can_be_relative_to_more_than_is_searched(store: VectorStore, collection: str) -> None:

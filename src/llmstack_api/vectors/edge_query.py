@@ -80,12 +80,6 @@ def to_cosines(dense: list[float], ids: AbstractSet[UUID]) -> qe.QueryRequest:
     return qe.QueryRequest(limit=len(ids), query=qe.Query.Nearest(dense, DENSE), filter=_among(ids))
 
 
-def to_words(query: Query, ids: AbstractSet[UUID]) -> qe.QueryRequest:
-    """Ask for the BM25 of points; those without a word of the question are not in the answer."""
-    sparse, _, corpus = _halves(query)[-1]
-    return qe.QueryRequest(limit=len(ids), query=sparse, filter=_among(ids), params=corpus)
-
-
 def to_best(query: Query, condition: JsonObject) -> qe.QueryRequest:
     """Ask for the best BM25 under a condition."""
     sparse, _, corpus = _halves(query)[-1]

@@ -28,7 +28,6 @@ from llmstack_api.vectors.edge_query import (
     to_points,
     to_request,
     to_scores,
-    to_words,
 )
 from llmstack_api.vectors.fusion import best_of, fuse
 from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Fusion, Hit, JsonObject, Point, Query
@@ -111,13 +110,10 @@ class Shard:
         return [Hit(id_, score, payloads[id_]) for id_, score in best.items()]
 
     def _fused(self, query: Query) -> list[tuple[UUID, float]]:
-        """Sum the scores of both halves, each of every candidate, whichever half brought it."""
+        """Sum the scores of both halves; what meaning alone brought counts no BM25, which would be a search more."""
         found = list(map(to_scores, self._edge.query_batch(to_halves(query))))
         words = found.pop() if query.sparse is not None else {}
-        full = len(words) == query.candidates  # others may have words too
         cosines = found.pop() if found else dict.fromkeys(words, 0.0)
-        if full and (others := cosines.keys() - words.keys()):
-            words |= to_scores(self._edge.query(to_words(query, others)))
         if query.dense is not None and (others := words.keys() - cosines.keys()):
             cosines |= to_scores(self._edge.query(to_cosines(query.dense, others)))
         best = None

@@ -16,7 +16,7 @@ BUNDLED_WEIGHTS: Final = (0.55, 0.45)
 """Weights of meaning and words in the sum of scores, measured for the bundled static vectors."""
 EQUAL_WEIGHTS: Final = (1.0, 1.0)
 """Weights of the ranks for a real embedding model."""
-MIN_CANDIDATES: Final = 200
+MIN_CANDIDATES: Final = 100
 """Hits of each half that are looked at at least: the same ones for every limit that users may set, to 100."""
 
 
@@ -143,7 +143,7 @@ class Index:
                 corpus=corpus,
                 scale=scale,
                 limit=wanted.limit,
-                candidates=max(MIN_CANDIDATES, 2 * wanted.limit),
+                candidates=max(MIN_CANDIDATES, wanted.limit),
                 fusion=fusion if wanted.mode == Mode.HYBRID else Fusion.NONE,
                 weights=weights if ratio is None else (ratio, 1 - ratio),
             ),

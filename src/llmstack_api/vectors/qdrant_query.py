@@ -1,6 +1,6 @@
 """The port's points, queries and conditions in the Qdrant client's models; each is validated by them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from qdrant_client import models
@@ -84,20 +84,6 @@ def to_best(query: Query, condition: JsonObject) -> models.QueryRequest:
         filter=to_filter(condition),
         params=half.params,
         limit=1,
-        with_payload=False,
-    )
-
-
-def to_words(query: Query, ids: Iterable[UUID]) -> models.QueryRequest:
-    """Ask for the BM25 of points; those without a word of the question are not in the answer."""
-    half = to_halves(query)[-1]
-    among = models.HasIdCondition(has_id=[str(id_) for id_ in ids])
-    return models.QueryRequest(
-        query=half.query,
-        using=half.using,
-        filter=models.Filter(must=[among]),
-        params=half.params,
-        limit=len(among.has_id),
         with_payload=False,
     )
 

@@ -24,7 +24,6 @@ from llmstack_api.vectors.qdrant_query import (
     to_halves,
     to_points,
     to_scores,
-    to_words,
 )
 from llmstack_api.vectors.store import DENSE, KEYWORD_FIELDS, SPARSE, Fusion, Hit, JsonObject, Point, Query
 
@@ -114,7 +113,7 @@ class QdrantServer:
         return best_of(to_scores(answer.points), query.limit)
 
     async def _fused(self, collection: str, query: Query) -> list[tuple[UUID, float]]:
-        """Sum the scores of both halves, each of every candidate, whichever half brought it."""
+        """Sum the scores of both halves; what meaning alone brought counts no BM25, which would be a request more."""
         batch = to_batch(query)
         scale = None if query.sparse is None else query.scale
         if scale is not None:
@@ -123,10 +122,6 @@ class QdrantServer:
         best = {} if scale is None else found.pop()
         words = {} if query.sparse is None else found[0] if query.dense is None else found[1]
         cosines = dict.fromkeys(words, 0.0) if query.dense is None else found[0] | found[-1]
-        others = cosines.keys() - words.keys()
-        if len(words) == query.candidates and others:  # these may have words too
-            [more] = await self._scores(collection, [to_words(query, others)])
-            words |= more
         return fuse(
             cosines, words, weights=query.weights, limit=query.limit, best=max(best.values(), default=None)
         )
