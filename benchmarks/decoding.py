@@ -15,7 +15,7 @@ from pathlib import Path
 from time import process_time
 from typing import Final
 
-from llmstack_api.ingest.reading.decoding import decode
+from llmstack_api.ingest.reading.charsets.decoding import decode
 from llmstack_api.ingest.reading.source import Source
 
 SIZES: Final = (40, 80, 160, 400, 4_000)

@@ -1,6 +1,6 @@
 """Make `letters.json`, by which old encodings are guessed, from what free packages say of languages.
 
-`python -m benchmarks.letters FOLDER > src/llmstack_api/ingest/reading/letters.json`, with these unpacked in FOLDER:
+`python -m benchmarks.letters FOLDER > .../reading/charsets/letters.json`, with these unpacked in FOLDER:
 langdetect 1.0.9 (Apache-2.0; pairs of letters, counted on Wikipedia), django 5.2.19 (BSD-3-Clause; pairs of letters of
 six more languages, counted in its translations), jieba 0.42.1 (MIT; characters of simplified Chinese, by its words) and
 lingua-language-detector 1.4.2 (Apache-2.0; characters of the rest of East Asia). Reading it takes brotli.
@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from llmstack_api.ingest.reading.letters import is_letter, lower
+from llmstack_api.ingest.reading.charsets.letters import is_letter, lower
 
 COUNTED: Final = (
     "ru uk bg mk el he ar fa th vi af ca cs cy da de en es et fi fr hr hu it lt lv nl no pl pt ro sk "

@@ -4,10 +4,10 @@ import pytest
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Encoding
-from llmstack_api.ingest.reading.decoding import decode
+from llmstack_api.ingest.reading.charsets.decoding import decode
+from llmstack_api.ingest.reading.charsets.guessing import SAMPLE, telling
+from llmstack_api.ingest.reading.charsets.labels import find_label
 from llmstack_api.ingest.reading.dispatch import find_reader, read_small
-from llmstack_api.ingest.reading.guessing import SAMPLE, telling
-from llmstack_api.ingest.reading.labels import find_label
 from llmstack_api.ingest.reading.source import Source
 
 # One sentence a language, in every encoding that was used for it.

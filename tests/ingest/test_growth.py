@@ -14,9 +14,9 @@ from llmstack_api.ingest.chunk import chunk
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.dispatch import find_reader
 from llmstack_api.ingest.reading.draft import tidy
-from llmstack_api.ingest.reading.mail_alternatives import is_stub
-from llmstack_api.ingest.reading.mail_calendar import read_calendar
-from llmstack_api.ingest.reading.mail_flow import unflow
+from llmstack_api.ingest.reading.mail.mail_alternatives import is_stub
+from llmstack_api.ingest.reading.mail.mail_calendar import read_calendar
+from llmstack_api.ingest.reading.mail.mail_flow import unflow
 from llmstack_api.ingest.reading.source import Source
 from llmstack_api.processors.sentences import split_passage
 from tests.ingest.making import docx, paragraph

@@ -3,7 +3,7 @@
 from email.message import EmailMessage
 
 from llmstack_api.ingest.reading.dispatch import find_reader
-from llmstack_api.ingest.reading.mail_flow import unflow
+from llmstack_api.ingest.reading.mail.mail_flow import unflow
 from llmstack_api.ingest.reading.source import Source
 
 HEAD = "From: a@example.org\r\nTo: b@example.org\r\nSubject: Pumps\r\nMIME-Version: 1.0\r\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmstack_api.ingest.reading.number_format import around_text, general, shower
+from llmstack_api.ingest.reading.sheets.number_format import around_text, general, shower
 
 
 @pytest.mark.parametrize(

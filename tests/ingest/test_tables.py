@@ -10,8 +10,8 @@ from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.chunk import chunk
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.dispatch import find_reader
+from llmstack_api.ingest.reading.sheets.xls_formats import shown_numbers
 from llmstack_api.ingest.reading.source import Source
-from llmstack_api.ingest.reading.xls_formats import shown_numbers
 from tests.ingest.making import S, docx, ods, paragraph, sheet_rows, style_sheet, xlsx
 
 

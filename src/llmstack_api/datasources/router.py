@@ -27,7 +27,7 @@ from llmstack_api.datasources.service import Counted
 from llmstack_api.datasources.types import TYPES, DatasourceType, Kind
 from llmstack_api.datasources.waking import wake
 from llmstack_api.engine.ports import JsonObject
-from llmstack_api.ingest.reading.labels import MAX_LABEL
+from llmstack_api.ingest.reading.charsets.labels import MAX_LABEL
 from llmstack_api.models import Datasource
 from llmstack_api.resources import Resources
 from llmstack_api.vectors.filter_tree import parse_filters

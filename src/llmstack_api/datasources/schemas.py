@@ -21,7 +21,7 @@ from llmstack_api.datasources.types import DatasourceType
 from llmstack_api.engine.definition import NAME
 from llmstack_api.engine.ports import File, Json, JsonObject
 from llmstack_api.ingest.chunk import DEFAULT_OVERLAP, DEFAULT_SIZE, MAX_SIZE, MIN_SIZE
-from llmstack_api.ingest.reading.labels import MAX_LABEL, find_label
+from llmstack_api.ingest.reading.charsets.labels import MAX_LABEL, find_label
 from llmstack_api.models import NAME_LENGTH, EntryStatus, Stage
 from llmstack_api.vectors.filter_rules import is_key
 from llmstack_api.vectors.index import Mode

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from llmstack_api.ingest.reading.labels import find_label
+from llmstack_api.ingest.reading.charsets.labels import find_label
 
 MAX_FILE_NAME: Final = 200
 """Characters of a file name that are kept, its extension among them."""

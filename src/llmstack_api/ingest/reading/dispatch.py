@@ -7,7 +7,7 @@ from typing import cast
 
 from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.archive import Package
-from llmstack_api.ingest.reading.decoding import Decoded, decode, decode_plainly
+from llmstack_api.ingest.reading.charsets.decoding import Decoded, decode, decode_plainly
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.kind import FileKind, is_zip, recognise_binary, recognise_text
 from llmstack_api.ingest.reading.source import Source
@@ -24,24 +24,24 @@ _AT_ONCE = {
 _READERS = {
     FileKind.TEXT: "text",
     FileKind.MARKDOWN: "text",
-    FileKind.HTML: "html_page",
+    FileKind.HTML: "pages.html_page",
     FileKind.XML: "xml_text",
-    FileKind.CSV: "table",
-    FileKind.TSV: "table",
+    FileKind.CSV: "sheets.table",
+    FileKind.TSV: "sheets.table",
     FileKind.JSON: "json_values",
     FileKind.JSONL: "json_values",
-    FileKind.EMAIL: "mail",
+    FileKind.EMAIL: "mail.mail",
     FileKind.RTF: "rtf",
-    FileKind.PDF: "pdf",
-    FileKind.EPUB: "epub",
-    FileKind.DOCX: "docx",
-    FileKind.PPTX: "pptx",
-    FileKind.XLSX: "xlsx",
-    FileKind.XLSB: "binary_sheet",
-    FileKind.XLS: "binary_sheet",
-    FileKind.ODT: "odf",
-    FileKind.ODS: "ods",
-    FileKind.ODP: "odf",
+    FileKind.PDF: "pdf.pdf",
+    FileKind.EPUB: "pages.epub",
+    FileKind.DOCX: "office.docx",
+    FileKind.PPTX: "office.pptx",
+    FileKind.XLSX: "sheets.xlsx",
+    FileKind.XLSB: "sheets.binary_sheet",
+    FileKind.XLS: "sheets.binary_sheet",
+    FileKind.ODT: "office.odf",
+    FileKind.ODS: "sheets.ods",
+    FileKind.ODP: "office.odf",
 }
 
 

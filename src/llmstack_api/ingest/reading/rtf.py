@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from llmstack_api.errors import ExtractError
 from llmstack_api.ingest.document import Document
-from llmstack_api.ingest.reading.document_table import write_table
 from llmstack_api.ingest.reading.draft import MAX_TEXT, Draft, clean, too_large
 from llmstack_api.ingest.reading.file import File
-from llmstack_api.ingest.reading.grid import Line
-from llmstack_api.ingest.reading.links import MAX_FIELDS, MAX_INSTRUCTION, field_target, with_target
+from llmstack_api.ingest.reading.office.links import MAX_FIELDS, MAX_INSTRUCTION, field_target, with_target
+from llmstack_api.ingest.reading.tables.document_table import write_table
+from llmstack_api.ingest.reading.tables.grid import Line
 
 _TOKEN = re.compile(
     r"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z'])|([{}])|([^\\{}\r\n]+)|[\r\n]+|\\",

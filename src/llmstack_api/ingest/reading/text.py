@@ -4,7 +4,7 @@ from llmstack_api.ingest.document import Document
 from llmstack_api.ingest.reading.draft import Draft, tidy
 from llmstack_api.ingest.reading.file import File
 from llmstack_api.ingest.reading.kind import FileKind
-from llmstack_api.ingest.reading.pipe_table import pipe_tables
+from llmstack_api.ingest.reading.tables.pipe_table import pipe_tables
 
 
 def read(file: File) -> Document:
