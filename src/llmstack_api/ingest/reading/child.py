@@ -132,9 +132,8 @@ class Child:
             try:
                 raise answer
             finally:
-                del (
-                    answer
-                )  # or the frame and its error hold each other, and the file, until all garbage is collected
+                # Or the frame and its error hold each other, and the file, until all garbage is collected.
+                del answer
         return answer
 
     def kill(self) -> None:
