@@ -62,8 +62,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: making.docx(making.paragraph("&a9;"), prologue=making.ENTITY_BOMB),
         "corrupt",
     ),
-    "entities in XML": (
-        lambda: b"<?xml version='1.0'?>" + making.ENTITY_BOMB.encode() + b"<x>&a9;</x>",
+    "entities in an attribute of XML": (
+        lambda: b"<?xml version='1.0'?>" + making.ENTITY_BOMB.encode() + b"<x y='&a9;'>text</x>",
         "corrupt",
     ),
     "HTML nested 100,000 times": (deep_html, "corrupt"),
@@ -107,6 +107,12 @@ async def test_a_file_that_cannot_be_read_is_let_go_at_once() -> None:
             assert sys.getrefcount(data) == held
     finally:
         gc.enable()
+
+
+async def test_entities_in_the_text_of_xml_stay_as_they_are_written() -> None:
+    data = b"<?xml version='1.0'?>" + making.ENTITY_BOMB.encode() + b"<x>before &a9; after</x>"
+    async with open_extractor(timeout=20, memory=GIB) as extractor:
+        assert (await read(extractor, data)).text == "before &a9; after"
 
 
 async def test_a_file_that_takes_too_long_is_given_up_in_time() -> None:
